@@ -1,0 +1,3 @@
+module shop.example/tools/testsum
+
+go 1.26

@@ -1,0 +1,182 @@
+// Testsum runs the tests of several modules, one module after the other, and ends with one line that says how many
+// tests passed and failed over all of them.
+//
+//	testsum MODULE_DIR ... [-fresh MODULE_DIR ...] [-- GO_TEST_FLAG ...]
+//
+// The results of modules after -fresh are never taken from go's cache: their tests depend on more than go can see.
+// A passing test is silent; a failing one shows its output. The exit code is 0 only if every test of every module passed
+// and at least one ran.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	dirs, flags := os.Args[1:], []string(nil)
+	if i := slices.Index(dirs, "--"); i >= 0 {
+		dirs, flags = dirs[:i], dirs[i+1:]
+	}
+	if len(dirs) == 0 {
+		fmt.Fprintln(os.Stderr, "usage: testsum MODULE_DIR ... [-fresh MODULE_DIR ...] [-- GO_TEST_FLAG ...]")
+		os.Exit(2)
+	}
+
+	var all summary
+	for _, dir := range dirs {
+		if dir == "-fresh" {
+			flags = append(flags, "-count=1")
+			continue
+		}
+		one, err := testModule(dir, flags)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "testsum: %s: %v\n", dir, err)
+			os.Exit(2)
+		}
+		all.add(one)
+	}
+	fmt.Println(all)
+	if all.failed > 0 || all.passed == 0 {
+		os.Exit(1)
+	}
+}
+
+func testModule(dir string, flags []string) (summary, error) {
+	start := time.Now()
+	cmd := exec.Command("go", append([]string{"test", "-json"}, append(flags, "./...")...)...)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return summary{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return summary{}, err
+	}
+	sum, err := summarize(stdout, os.Stdout)
+	if err != nil {
+		return sum, err
+	}
+	// A non-zero exit that no event explained (a module that does not load, for one) is a failure of its own.
+	if err := cmd.Wait(); err != nil && sum.failed == 0 {
+		fmt.Printf("FAIL\t%s\t%v\n", dir, err)
+		sum.failed++
+	}
+	verdict := "ok  "
+	if sum.failed > 0 {
+		verdict = "FAIL"
+	}
+	fmt.Printf("%s\t%s\t%.1fs\t%s\n\n", verdict, dir, time.Since(start).Seconds(), sum)
+	return sum, nil
+}
+
+// summary counts the tests that stand on their own: subtests belong to the test that runs them, so that a table of
+// three hundred cases does not outweigh a flow through the whole shop.
+type summary struct{ passed, failed, skipped int }
+
+func (s *summary) add(o summary) {
+	s.passed += o.passed
+	s.failed += o.failed
+	s.skipped += o.skipped
+}
+
+func (s summary) String() string {
+	line := fmt.Sprintf("%d passed, %d failed", s.passed, s.failed)
+	if s.skipped > 0 {
+		line += fmt.Sprintf(", %d skipped", s.skipped)
+	}
+	return line
+}
+
+// event is what `go test -json` writes, one a line; see `go doc test2json` and, for build-output, `go help buildjson`.
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string
+	Test       string
+	Output     string
+	Elapsed    float64
+	// FailedBuild names the package that did not compile, on the fail event of a package whose tests could not run.
+	FailedBuild string
+}
+
+// longestLine bounds one event. go test splits a test's output at line ends, so this much is one line of output, and far
+// more than a diff of two large values prints.
+const longestLine = 16 << 20
+
+// summarize reads the events of one `go test -json` and writes to w what a person wants to see: a line per package,
+// and the output of what failed.
+func summarize(events io.Reader, w io.Writer) (summary, error) {
+	type test struct{ pkg, name string }
+	var (
+		sum    summary
+		output = map[test]*strings.Builder{} // of the top-level tests still running, their subtests' included
+		failed = map[string]int{}            // failed tests by package
+	)
+	lines := bufio.NewScanner(events)
+	lines.Buffer(nil, longestLine)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			fmt.Fprintln(w, lines.Text()) // not an event: go's own complaint
+		}
+		root, _, isSub := strings.Cut(e.Test, "/")
+		key := test{e.Package, root}
+		switch e.Action {
+		case "build-output":
+			fmt.Fprint(w, e.Output)
+		case "output":
+			if output[key] == nil {
+				output[key] = &strings.Builder{}
+			}
+			output[key].WriteString(e.Output)
+		case "pass", "fail", "skip":
+			if isSub {
+				break
+			}
+			text := ""
+			if output[key] != nil {
+				text = output[key].String()
+				delete(output, key)
+			}
+			if e.Test != "" {
+				switch e.Action {
+				case "pass":
+					sum.passed++
+				case "skip":
+					sum.skipped++
+				case "fail":
+					sum.failed++
+					failed[e.Package]++
+					fmt.Fprint(w, text)
+				}
+				break
+			}
+			switch {
+			case e.Action == "fail" && failed[e.Package] == 0:
+				// No test is to blame: the package did not build, its TestMain failed, or it panicked or timed out.
+				sum.failed++
+				for k, o := range output {
+					if k.pkg == e.Package {
+						fmt.Fprint(w, o.String())
+						delete(output, k)
+					}
+				}
+				fmt.Fprint(w, text)
+			case e.Action == "fail":
+				fmt.Fprintf(w, "FAIL\t%s\t%.1fs\n", e.Package, e.Elapsed)
+			case e.Action == "pass":
+				fmt.Fprintf(w, "ok  \t%s\t%.1fs\n", e.Package, e.Elapsed)
+			}
+		}
+	}
+	return sum, lines.Err()
+}
