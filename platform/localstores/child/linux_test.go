@@ -1,0 +1,3 @@
+package child_test
+
+const diesWithParent = true
