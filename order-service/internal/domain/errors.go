@@ -1,0 +1,22 @@
+package domain
+
+import "shop.example/platform/apperr"
+
+// What can be wrong with an order, for its customer.
+var (
+	ErrOrderMissing     = apperr.Missing("order")
+	ErrCartEmpty        = apperr.New(apperr.Invalid, "cart_empty", "There is nothing in the cart.")
+	ErrTotalChanged     = apperr.New(apperr.Conflict, "total_changed", "The total is not the expected one any more. Ask for a new quote.")
+	ErrNotPayable       = apperr.New(apperr.Conflict, "order_not_payable", "Only a pending order that is not being paid can be paid.")
+	ErrBusy             = apperr.New(apperr.Conflict, "order_busy", "The order is being worked on. Try again in a moment.")
+	ErrVersion          = apperr.New(apperr.VersionMismatch, "version_mismatch", "The order was changed by somebody else. Read it again.")
+	ErrPaymentDeclined  = apperr.New(apperr.PaymentFailed, "payment_declined", "The payment was declined.")
+	ErrPaymentFailed    = apperr.New(apperr.PaymentFailed, "payment_failed", "The payment provider could not take the payment.")
+	ErrInterrupted      = apperr.New(apperr.Conflict, "checkout_interrupted", "The checkout was interrupted and the order cancelled; nothing was charged. Order again, with a new Idempotency-Key.")
+	ErrCouponInvalid    = apperr.New(apperr.Invalid, "coupon_invalid", "There is no such coupon.").With(apperr.Violation{Location: "coupon_code", Message: "is not a coupon of this shop"})
+	ErrKeyReused        = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new one.")
+	ErrKeyInProgress    = apperr.New(apperr.Conflict, "idempotency_in_progress", "The first request with this Idempotency-Key is still running. Try again in a moment.")
+	ErrProductMissing   = apperr.New(apperr.Invalid, "product_unavailable", "A product is not on sale.")
+	ErrOutOfStock       = apperr.New(apperr.Conflict, "out_of_stock", "There is not enough in stock.")
+	ErrReservationEnded = apperr.New(apperr.Conflict, "reservation_released", "The order was given up.")
+)

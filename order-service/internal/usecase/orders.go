@@ -1,0 +1,46 @@
+package usecase
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/platform/auth"
+)
+
+// Cancellation is somebody's wish to cancel an order.
+type Cancellation struct {
+	OrderID uuid.UUID
+	Reason  string
+	// IfVersion is the version that the wish is about; 0 for any.
+	IfVersion int64
+}
+
+// Cancel ends an order of the caller's, or anybody's for staff, as long as it has not shipped. The stock and the money go
+// back before it returns if they can, else soon after. Cancelling a cancelled order changes nothing.
+func (c *Checkout) Cancel(ctx context.Context, caller auth.Principal, wish Cancellation) (domain.Snapshot, error) {
+	order, _, err := c.orders.Decide(ctx, wish.OrderID, Lease{}, func(o *domain.Order) (Change, error) {
+		if !o.VisibleTo(caller.UserID, caller.IsStaff()) {
+			return Change{}, domain.ErrOrderMissing
+		}
+		if o.Status() == domain.Cancelled {
+			return Change{}, nil
+		}
+		if wish.IfVersion != 0 && wish.IfVersion != o.Snapshot().Version {
+			return Change{}, domain.ErrVersion
+		}
+		if err := o.Cancel(caller.UserID, wish.Reason, c.now()); err != nil {
+			return Change{}, err
+		}
+		return Change{Outcome: ended(o), Settle: Plan{At: c.now().Add(firstLook)}}, nil
+	})
+	if err != nil {
+		return domain.Snapshot{}, err
+	}
+	reversed, err := c.compensate(ctx, order)
+	if err != nil {
+		c.log.WarnContext(ctx, "the order is cancelled; what it holds is given back later", "order_id", wish.OrderID, "error", err)
+	}
+	return reversed.Snapshot(), nil
+}

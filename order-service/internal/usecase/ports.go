@@ -1,0 +1,162 @@
+// Package usecase decides: what is bought at which price, what happens to an order next, who may do what to it.
+package usecase
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/platform/apperr"
+	"shop.example/platform/money"
+)
+
+// Attempt is one use of an Idempotency-Key.
+type Attempt struct {
+	UserID      uuid.UUID
+	Key         string
+	Fingerprint string
+	OrderID     uuid.UUID
+	// Outcome is what the client was answered, or is to be. It is nil while that is open.
+	Outcome *Outcome
+}
+
+// Outcome is how an attempt ended: an order as it was then, or an error.
+type Outcome struct {
+	Order *domain.Snapshot
+	Error *apperr.Error
+}
+
+// Lease is the right to drive an order, for a time: who holds it is the only one who calls the provider for it. The zero
+// Lease is none.
+type Lease struct{ Epoch int64 }
+
+// Change is what a decision over an order leads to, besides the order's new state.
+type Change struct {
+	// Keep is for how long the order stays leased to the caller from now on; 0 gives the lease back.
+	Keep time.Duration
+	// Outcome is kept for the attempt that made the order, unless that has one.
+	Outcome *Outcome
+	// Settle is when Settle is to look at the order next.
+	Settle Plan
+	// Discard removes the order: it reserved nothing and took nothing, so it never was.
+	Discard bool
+}
+
+// Plan is when Settle is to look at an order. The zero Plan leaves it as it is planned.
+type Plan struct {
+	At    time.Time
+	Never bool
+}
+
+// What stores answer.
+var (
+	ErrNoAttempt = errors.New("there is no such attempt")
+	ErrKeyTaken  = errors.New("the key was used before")
+	ErrLeaseLost = errors.New("the lease went to somebody else")
+)
+
+// AttemptStore opens orders, once a key.
+type AttemptStore interface {
+	// FindAttempt returns the use of a user's key, or ErrNoAttempt.
+	FindAttempt(ctx context.Context, userID uuid.UUID, key string) (Attempt, error)
+	// Begin stores a new order and its attempt, leased to the caller for keep, and plans a look at it, all or nothing. It
+	// returns ErrKeyTaken if the user has used the key before.
+	Begin(ctx context.Context, o *domain.Order, a Attempt, keep time.Duration, settleAt time.Time) (Lease, error)
+}
+
+// OrderStore changes orders.
+type OrderStore interface {
+	// Decide has decide change an order that nobody else can change meanwhile, and stores all that follows from it in the
+	// same transaction; if decide returns an error, which is returned as it is, nothing. With a zero lease it returns
+	// domain.ErrBusy if somebody holds one; else ErrLeaseLost unless the lease is still that. decide may be called again.
+	Decide(ctx context.Context, id uuid.UUID, held Lease, decide func(*domain.Order) (Change, error)) (*domain.Order, Lease, error)
+	// Order returns an order, or domain.ErrOrderMissing.
+	Order(ctx context.Context, id uuid.UUID) (*domain.Order, error)
+}
+
+// Users knows the customers.
+type Users interface {
+	// Active reports whether a user exists and may act.
+	Active(ctx context.Context, userID uuid.UUID) (bool, error)
+}
+
+// Line is how many of a product somebody wants.
+type Line struct {
+	ProductID uuid.UUID
+	Quantity  int64
+}
+
+// Carts knows what customers have in their carts.
+type Carts interface {
+	// Lines returns the cart of the user of the context.
+	Lines(ctx context.Context) ([]Line, error)
+	// RemovePurchased takes what an order bought out of a user's cart. Doing it again for the same order changes nothing.
+	RemovePurchased(ctx context.Context, userID, orderID uuid.UUID, lines []Line) error
+}
+
+// Product is what an order needs to know of a product.
+type Product struct {
+	SKU       string
+	Name      string
+	Price     money.Money // what a customer pays now
+	OnSale    bool
+	Available int64
+}
+
+// Catalog knows what things cost now.
+type Catalog interface {
+	// Products returns products by their ids; unknown ones are left out.
+	Products(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]Product, error)
+}
+
+// Stock promises pieces to orders. Everything may be done again.
+type Stock interface {
+	// Reserve promises all lines or none: domain.ErrOutOfStock with the lines that are short. For an order whose
+	// reservation was released before, domain.ErrReservationEnded.
+	Reserve(ctx context.Context, orderID uuid.UUID, lines []Line, ttl time.Duration) error
+	Confirm(ctx context.Context, orderID uuid.UUID) error
+	// Release gives everything back, also what was confirmed, and refuses a later Reserve.
+	Release(ctx context.Context, orderID uuid.UUID) error
+}
+
+// ProviderStatus is where a payment stands at the provider.
+type ProviderStatus string
+
+// The states of a payment at the provider.
+const (
+	ProviderPending    ProviderStatus = "pending"
+	ProviderAuthorized ProviderStatus = "authorized"
+	ProviderCaptured   ProviderStatus = "captured"
+	ProviderDeclined   ProviderStatus = "declined"
+	ProviderVoided     ProviderStatus = "voided" // nothing is held, and nothing can be taken under the key any more
+	ProviderRefunded   ProviderStatus = "refunded"
+)
+
+// ProviderPayment is what the provider knows of an attempt to pay.
+type ProviderPayment struct {
+	ID     string
+	Status ProviderStatus
+	// Declined is what the customer is told of a declined payment.
+	Declined *apperr.Error
+}
+
+// Payments takes money and gives it back. Every call names the attempt's key, so that doing it again has no second effect.
+// An error means that the outcome is not known: ask again under the same key. A refusal of the request itself, which took
+// nothing, is an invalid error.
+type Payments interface {
+	// Name is the provider's name, as orders show it.
+	Name() string
+	// Authorize promises an amount. A declined payment is no error.
+	Authorize(ctx context.Context, key string, orderID uuid.UUID, amount money.Money, token string) (ProviderPayment, error)
+	// Find returns the payment under a key. Under a key that was never used it returns a voided payment, and makes sure that
+	// it never will be: an authorization that is still on its way is refused.
+	Find(ctx context.Context, key string) (ProviderPayment, error)
+	// Capture takes what was authorized.
+	Capture(ctx context.Context, key, paymentID string) (ProviderPayment, error)
+	// Reverse sees to it that the provider holds nothing under a key: it voids what is authorized and refunds in full what
+	// is captured.
+	Reverse(ctx context.Context, key string, amount money.Money) (ProviderPayment, error)
+}

@@ -1,0 +1,144 @@
+package usecase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+)
+
+const (
+	// settleAgain is how soon an order is looked at again that could not be settled: soon enough for the promise that
+	// nothing stays in between for a minute after its dependencies are back, seldom enough to be no burden while they are
+	// away.
+	settleAgain = 2 * time.Second
+	// longestPayment is how long a provider may leave a payment pending before it is called off: as long as the customer of
+	// an unpaid order has.
+	longestPayment = domain.PaymentWindow
+)
+
+// Settle does what is left to do for an order, whatever stopped those who began it: the watchdog of checkouts, the end of
+// orders that nobody pays, and what follows from a confirmation or a cancellation. It may run at any time, any number of
+// times, on any replica. It returns how long to wait before it must run again, or 0 when nothing is left; after an error
+// it must run again, too.
+func (c *Checkout) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration, error) {
+	order, err := c.orders.Order(ctx, orderID)
+	if errors.Is(err, domain.ErrOrderMissing) {
+		return 0, nil // it never came to be
+	}
+	if err != nil {
+		return 0, err
+	}
+	switch order.Status() {
+	case domain.Pending:
+		return c.settlePending(ctx, order)
+	case domain.Confirmed:
+		return 0, c.followUp(ctx, order.Snapshot())
+	case domain.Cancelled:
+		_, err := c.compensate(ctx, order)
+		return 0, err
+	default:
+		return 0, nil // all was done before it got there
+	}
+}
+
+// settlePending ends an order that nobody has paid in time, and takes over a checkout that nobody drives: forward if money
+// was or may have been taken, else backward.
+func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time.Duration, error) {
+	order, lease, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
+		if due, waiting := o.PaymentDue(); waiting && !c.now().Before(due) {
+			if err := o.Cancel(domain.System, "nobody paid it in time", c.now()); err != nil {
+				return Change{}, err
+			}
+			return Change{Outcome: ended(o), Settle: Plan{At: c.now()}}, nil
+		}
+		return Change{Keep: leaseFor}, nil
+	})
+	if errors.Is(err, domain.ErrBusy) {
+		return settleAgain, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("take over: %w", err)
+	}
+	if order.Status() != domain.Pending {
+		return 0, nil // the new plan goes on
+	}
+
+	if payment := order.Payment(); order.PaymentUnderWay() && payment.Method == domain.Card && !order.Free() {
+		err = c.recover(ctx, order, lease)
+	} else {
+		// No money is involved before the order is confirmed or waits to be paid, so the way is forward.
+		_, err = c.drive(ctx, order, lease, "")
+	}
+	if err != nil && !errors.Is(err, domain.ErrOutOfStock) && !errors.Is(err, domain.ErrInterrupted) &&
+		!errors.Is(err, domain.ErrPaymentDeclined) && !errors.Is(err, domain.ErrPaymentFailed) {
+		return 0, err
+	}
+	order, err = c.orders.Order(ctx, order.ID())
+	if err == nil && order.PaymentUnderWay() {
+		return settleAgain, nil
+	}
+	return 0, nil
+}
+
+// recover goes on with a checkout by what the provider knows of its payment.
+func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease) error {
+	payment, err := c.payments.Find(ctx, order.PaymentKey())
+	if err == nil && payment.Status == ProviderPending && c.now().Sub(order.Snapshot().UpdatedAt) > longestPayment {
+		payment, err = c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+	}
+	if err == nil && payment.Status == ProviderAuthorized {
+		// The pieces may have gone to others if it took very long. Nothing is captured for what can't be delivered.
+		err = c.stock.Reserve(ctx, order.ID(), linesOf(order), reservationTTL)
+		if errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded) {
+			payment, err = c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+		}
+	}
+	if err != nil {
+		_, err = c.unsettled(ctx, order, lease, err)
+		return err
+	}
+	_, err = c.complete(ctx, order, lease, payment)
+	return err
+}
+
+// followUp does what a confirmed order entails.
+func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) error {
+	if err := c.stock.Confirm(ctx, order.ID); err != nil {
+		return fmt.Errorf("confirm the reservation: %w", err)
+	}
+	if err := c.emptyCart(ctx, order); err != nil {
+		return fmt.Errorf("empty the cart: %w", err)
+	}
+	return nil
+}
+
+// compensate gives back what a cancelled order holds, and returns it as it is then.
+func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain.Order, error) {
+	if err := c.stock.Release(ctx, order.ID()); err != nil {
+		return order, fmt.Errorf("release the stock: %w", err)
+	}
+	status := order.Payment().Status
+	switch status {
+	case domain.PaymentPending, domain.PaymentAuthorized, domain.PaymentCaptured:
+		status = domain.PaymentVoided
+		if order.Payment().Method == domain.Card {
+			payment, err := c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+			if err != nil {
+				return order, fmt.Errorf("reverse the payment: %w", err)
+			}
+			if payment.Status == ProviderRefunded {
+				status = domain.PaymentRefunded
+			}
+		}
+	}
+	order, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
+		o.Reversed(status, c.now())
+		return Change{Settle: Plan{Never: true}}, nil
+	})
+	return order, err
+}
