@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -54,7 +55,10 @@ func Dial(o Options) (*Conn, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
 	}
-	target, dialOptions := targetOf(o.Target)
+	target, dialOptions, err := targetOf(o.Target)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", o.Service, err)
+	}
 	config, err := serviceConfig(o.Service)
 	if err != nil {
 		return nil, err
@@ -63,10 +67,14 @@ func Dial(o Options) (*Conn, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(o.TLS.ClientTLS(o.Service))),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithFilter(notHealth))),
 		grpc.WithDefaultServiceConfig(config),
+		grpc.WithDisableServiceConfig(), // no other one from DNS
+		// The certificate names the service, not an address; and a list of addresses has no name of its own.
+		grpc.WithAuthority(o.Service),
+		grpc.WithNoProxy(), // whatever HTTPS_PROXY is there for
 		grpc.WithChainUnaryInterceptor(
 			readErrors,
-			newBreaker(o.Service, o.Log),
 			bulkhead(maxInFlight),
+			newBreaker(o.Service, o.Timeout, o.Log),
 			bound(o.Timeout),
 			forwardToken,
 		),
@@ -109,17 +117,22 @@ func SigningKeys(conn *Conn) token.KeySource {
 }
 
 // targetOf returns what gRPC is to dial for an address or a list of them.
-func targetOf(target string) (string, []grpc.DialOption) {
-	if !strings.Contains(target, ",") {
-		return "dns:///" + target, nil
-	}
+func targetOf(target string) (string, []grpc.DialOption, error) {
 	var state resolver.State
 	for address := range strings.SplitSeq(target, ",") {
-		state.Addresses = append(state.Addresses, resolver.Address{Addr: strings.TrimSpace(address)})
+		address = strings.TrimSpace(address)
+		// gRPC would take port 443 for none, and go on trying.
+		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+			return "", nil, fmt.Errorf("%q is not host:port", address)
+		}
+		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: address}}})
+	}
+	if len(state.Endpoints) == 1 {
+		return "dns:///" + strings.TrimSpace(target), nil, nil
 	}
 	list := manual.NewBuilderWithScheme("list")
 	list.InitialState(state)
-	return "list:///", []grpc.DialOption{grpc.WithResolvers(list)}
+	return "list:///", []grpc.DialOption{grpc.WithResolvers(list)}, nil
 }
 
 // packages are the proto packages of the services.
@@ -179,4 +192,3 @@ func serviceConfig(service string) (string, error) {
 func notHealth(info *stats.RPCTagInfo) bool {
 	return !strings.HasPrefix(info.FullMethodName, "/grpc.health.v1.")
 }
-

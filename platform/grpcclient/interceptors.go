@@ -9,7 +9,9 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
@@ -22,10 +24,13 @@ const (
 	maxInFlight = 512
 	// The breaker opens when at least half of 20 or more calls within 10 s failed, and lets a few through again after 1 s:
 	// long enough to relieve a struggling service, short enough that nobody notices that it is back later than it is.
-	breakerWindow   = 10 * time.Second
-	breakerCalls    = 20
-	breakerPause    = time.Second
-	breakerProbes   = 5
+	breakerWindow = 10 * time.Second
+	breakerCalls  = 20
+	breakerPause  = time.Second
+	breakerProbes = 5
+	// breakerPatience is how long a call must have waited for its end by deadline to be held against the service: a caller
+	// with little time left says nothing of it, and our services answer within milliseconds.
+	breakerPatience = time.Second
 	healthCheckPath = "/grpc.health.v1.Health/Check"
 )
 
@@ -38,23 +43,18 @@ func readErrors(ctx context.Context, method string, req, reply any, conn *grpc.C
 }
 
 // newBreaker refuses calls at once while the service fails to answer. Health checks pass: they are how one sees it is back.
-func newBreaker(service string, log *slog.Logger) grpc.UnaryClientInterceptor {
+func newBreaker(service string, timeout time.Duration, log *slog.Logger) grpc.UnaryClientInterceptor {
+	patience := min(breakerPatience, timeout/2)
 	breaker := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        service,
 		MaxRequests: breakerProbes,
 		Interval:    breakerWindow,
 		Timeout:     breakerPause,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.Requests >= breakerCalls && 2*c.TotalFailures >= c.Requests
+			ended := c.TotalSuccesses + c.TotalFailures // c.Requests has those too that go on, or that say nothing
+			return ended >= breakerCalls && 2*c.TotalFailures >= ended
 		},
-		// A service that answers is well, whatever it answers; a caller who went away says nothing of it.
-		IsSuccessful: func(err error) bool {
-			kind := apperr.KindOf(rpcerr.FromStatus(err))
-			return err == nil || kind != apperr.Unavailable && kind != apperr.DeadlineExceeded
-		},
-		IsExcluded: func(err error) bool {
-			return errors.Is(rpcerr.FromStatus(err), context.Canceled) || errors.Is(err, errBulkheadFull)
-		},
+		IsExcluded: func(err error) bool { return errors.Is(err, errSaysNothing) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
 			log.Warn("breaker changed", "dependency", name, "from", from.String(), "to", to.String())
 		},
@@ -63,13 +63,40 @@ func newBreaker(service string, log *slog.Logger) grpc.UnaryClientInterceptor {
 		if method == healthCheckPath {
 			return invoke(ctx, method, req, reply, conn, opts...)
 		}
-		_, err := breaker.Execute(func() (struct{}, error) {
-			return struct{}{}, invoke(ctx, method, req, reply, conn, opts...)
+		var err error
+		_, refusal := breaker.Execute(func() (struct{}, error) {
+			begin := time.Now()
+			err = invoke(ctx, method, req, reply, conn, opts...)
+			return struct{}{}, verdict(err, time.Since(begin) >= patience)
 		})
-		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-			return apperr.DependencyUnavailable(fmt.Errorf("breaker of %s: %w", service, err))
+		if errors.Is(refusal, gobreaker.ErrOpenState) || errors.Is(refusal, gobreaker.ErrTooManyRequests) {
+			return apperr.DependencyUnavailable(fmt.Errorf("breaker of %s: %w", service, refusal))
 		}
 		return err
+	}
+}
+
+var errSaysNothing = errors.New("the call says nothing of the service")
+
+// verdict is what the end of a call says of the service: nil that it is well, errSaysNothing, or what is wrong with it.
+func verdict(err error, patient bool) error {
+	switch status.Code(err) {
+	case codes.Unavailable:
+		// A service that answers is well, even if what it depends on is away: its other methods may not need that.
+		if rpcerr.Answered(err) {
+			return nil
+		}
+		return err
+	case codes.DeadlineExceeded:
+		// Sent by the service or not: its handlers hang.
+		if !patient {
+			return errSaysNothing
+		}
+		return err
+	case codes.Canceled:
+		return errSaysNothing
+	default:
+		return nil
 	}
 }
 
@@ -79,6 +106,9 @@ var errBulkheadFull = apperr.DependencyUnavailable(errors.New("too many calls ar
 func bulkhead(n int) grpc.UnaryClientInterceptor {
 	slots := make(chan struct{}, n)
 	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if method == healthCheckPath {
+			return invoke(ctx, method, req, reply, conn, opts...) // a busy service is not away
+		}
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -100,7 +130,7 @@ func bound(timeout time.Duration) grpc.UnaryClientInterceptor {
 
 // forwardToken sends the user's own token along, which the next service verifies itself. A job has none.
 func forwardToken(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if p, ok := auth.FromContext(ctx); ok {
+	if p, ok := auth.FromContext(ctx); ok && p.Token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+p.Token)
 	}
 	return invoke(ctx, method, req, reply, conn, opts...)

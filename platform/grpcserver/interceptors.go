@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shop.example/platform/apperr"
+	"shop.example/platform/auth"
 	"shop.example/platform/rpcerr"
 )
 
@@ -56,18 +57,29 @@ func limit(n int) grpc.UnaryServerInterceptor {
 			defer func() { <-slots }()
 			return next(ctx, req)
 		default:
-			return nil, errOverloaded
+			return nil, overloaded{}
 		}
 	}
 }
+
+// overloaded is a type of its own, so that it is not taken for the same answer of a service that this one depends on.
+type overloaded struct{}
+
+func (overloaded) Error() string { return "too many calls at once" }
+func (overloaded) Unwrap() error { return errOverloaded }
 
 var errOverloaded = apperr.New(apperr.Unavailable, "overloaded", "The shop is busy just now. Try again in a moment.")
 
 // answerErrors is where errors of handlers are handled, once: logged with their cause, and answered without it.
 func answerErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		if strings.HasPrefix(info.FullMethod, healthPrefix) {
+			return next(ctx, req) // it answers with statuses of its own, and would fill the log
+		}
 		begin := time.Now()
-		resp, err := next(ctx, req)
+		seen := new(auth.Principal)
+		resp, err := next(context.WithValue(ctx, seenKey{}, seen), req)
+		ctx = auth.NewContext(ctx, *seen)
 		took := slog.Duration("took", time.Since(begin))
 		if err == nil {
 			log.InfoContext(ctx, "call", "method", info.FullMethod, took)
@@ -78,9 +90,9 @@ func answerErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
 			return nil, refused.status()
 		}
 		kind := apperr.KindOf(err)
-		log.LogAttrs(ctx, level(kind), "call failed", slog.String("method", info.FullMethod),
+		log.LogAttrs(ctx, level(kind, err), "call failed", slog.String("method", info.FullMethod),
 			slog.String("kind", kind.String()), slog.String("reason", apperr.ReasonOf(err)), slog.String("error", err.Error()), took)
-		if kind == apperr.Unavailable && !errors.Is(err, errOverloaded) {
+		if kind == apperr.Unavailable && !errors.As(err, new(overloaded)) {
 			// What this service depends on is away, and was tried again already where that is safe. A client that tried this
 			// call again too would multiply the load on what is struggling; a negative push-back tells gRPC not to.
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", "-1"))
@@ -89,12 +101,18 @@ func answerErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
 	}
 }
 
-// level is how loud a failure is: what a client can cause at will is no warning.
-func level(kind apperr.Kind) slog.Level {
-	switch kind {
-	case apperr.Internal:
+// seenKey finds the place in the context where authorize leaves the principal for the line in the log, which is written
+// outside of it.
+type seenKey struct{}
+
+// level is how loud a failure is: what a client can cause at will, by going away for one, is no warning.
+func level(kind apperr.Kind, err error) slog.Level {
+	switch {
+	case kind == apperr.Internal:
 		return slog.LevelError
-	case apperr.Unavailable, apperr.DeadlineExceeded:
+	case errors.Is(err, context.Canceled):
+		return slog.LevelInfo
+	case kind == apperr.Unavailable, kind == apperr.DeadlineExceeded:
 		return slog.LevelWarn
 	default:
 		return slog.LevelInfo

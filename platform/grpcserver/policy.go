@@ -50,6 +50,9 @@ func (p Policy) complete(services map[string]grpc.ServiceInfo) error {
 			if rule, ok := p[method]; !ok || len(rule.Callers) == 0 {
 				faults = append(faults, fmt.Errorf("policy: nobody may call %s", method))
 			}
+			if m.IsClientStream || m.IsServerStream {
+				faults = append(faults, fmt.Errorf("policy: %s streams, and only unary calls are guarded", method))
+			}
 		}
 	}
 	for method := range p {
@@ -63,12 +66,12 @@ func (p Policy) complete(services map[string]grpc.ServiceInfo) error {
 // authorize lets a call through that its rule allows, with the verified principal in its context.
 func authorize(policy Policy, verify func(context.Context, string) (auth.Principal, error)) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		rule, ours := policy[info.FullMethod]
-		if !ours {
-			return next(ctx, req) // health checks, for every service of the shop
+		if strings.HasPrefix(info.FullMethod, healthPrefix) {
+			return next(ctx, req) // for every service of the shop
 		}
-		caller, _ := mtls.PeerService(ctx)
-		if !slices.Contains(rule.Callers, caller) {
+		rule := policy[info.FullMethod]
+		caller, known := mtls.PeerService(ctx)
+		if !known || !slices.Contains(rule.Callers, caller) {
 			return nil, callerRefused{caller, info.FullMethod}
 		}
 		// A token that is there must be good, even where none is demanded.
@@ -79,6 +82,9 @@ func authorize(policy Policy, verify func(context.Context, string) (auth.Princip
 				return nil, err
 			}
 			ctx = auth.NewContext(ctx, principal)
+			if seen, ok := ctx.Value(seenKey{}).(*auth.Principal); ok {
+				*seen = principal
+			}
 			if rule.Role != "" && !principal.Role.AtLeast(rule.Role) {
 				return nil, apperr.New(apperr.PermissionDenied, apperr.PermissionDenied.DefaultReason(), "This needs the role "+string(rule.Role)+".")
 			}

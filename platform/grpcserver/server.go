@@ -58,6 +58,8 @@ type Server struct {
 	options Options
 	grpc    *grpc.Server
 	health  *grpchealth.Server
+	// endWatches ends the streams of those who watch the health service.
+	endWatches context.CancelFunc
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -69,7 +71,8 @@ func New(o Options, register func(grpc.ServiceRegistrar)) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make validator: %w", err)
 	}
-	s := &Server{options: o, health: grpchealth.NewServer()}
+	watches, endWatches := context.WithCancel(context.Background())
+	s := &Server{options: o, health: grpchealth.NewServer(), endWatches: endWatches}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(o.TLS.ServerTLS())),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(notHealth))),
@@ -83,8 +86,11 @@ func New(o Options, register func(grpc.ServiceRegistrar)) (*Server, error) {
 			authorize(o.Policy, o.Tokens),
 			validate(validator),
 		),
+		grpc.ChainStreamInterceptor(endWith(watches)),
 		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		// Our clients ping every 10 s. Half of that leaves room for pings that are delayed differently: three that come too
+		// soon on an idle connection would end it.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			// Connections end now and then so that clients look up the replicas again and spread over new ones.
 			MaxConnectionAge:      5 * time.Minute,
@@ -95,6 +101,7 @@ func New(o Options, register func(grpc.ServiceRegistrar)) (*Server, error) {
 	)
 	register(s.grpc)
 	if err := o.Policy.complete(s.grpc.GetServiceInfo()); err != nil {
+		endWatches()
 		return nil, err
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
@@ -149,9 +156,9 @@ func (s *Server) serve() error {
 // stop lets the calls that are being worked on end until the context is done, and cuts off the rest.
 func (s *Server) stop(ctx context.Context) error {
 	s.options.Health.Drain()
-	// Watchers of the health service hold a stream for as long as they live; without this, the graceful stop would wait
-	// for them.
 	s.health.Shutdown()
+	// Watchers of the health service hold a stream for as long as they live; the graceful stop would wait for them.
+	s.endWatches()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -161,8 +168,27 @@ func (s *Server) stop(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		// It cancels what is still running, and does not wait for it: a handler that heeds no context must not keep the
+		// process alive.
 		s.grpc.Stop()
-		<-done
 		return fmt.Errorf("calls were cut off: %w", ctx.Err())
 	}
 }
+
+// endWith makes streams end with ctx too.
+func endWith(ctx context.Context) grpc.StreamServerInterceptor {
+	return func(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		until, cancel := context.WithCancel(stream.Context())
+		defer cancel()
+		stop := context.AfterFunc(ctx, cancel)
+		defer stop()
+		return next(server, endingStream{stream, until})
+	}
+}
+
+type endingStream struct {
+	grpc.ServerStream
+	until context.Context
+}
+
+func (s endingStream) Context() context.Context { return s.until }

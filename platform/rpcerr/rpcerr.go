@@ -56,19 +56,11 @@ func FromStatus(err error) error {
 	if err == nil || errors.As(err, &already) {
 		return err
 	}
-	s, ok := status.FromError(err)
-	if !ok {
+	s := statusOf(err)
+	if s == nil {
 		return err
 	}
-	for _, d := range s.Details() {
-		detail, ok := d.(*errorv1.ErrorDetail)
-		if !ok {
-			continue
-		}
-		kind, ok := apperr.ParseKind(detail.GetKind())
-		if !ok {
-			break
-		}
+	if detail, kind, ok := detailOf(s); ok {
 		e := apperr.New(kind, detail.GetReason(), s.Message())
 		e.Attributes = fromStruct(detail.GetAttributes())
 		for _, v := range detail.GetViolations() {
@@ -77,16 +69,47 @@ func FromStatus(err error) error {
 		return e
 	}
 	switch s.Code() {
-	case codes.Unavailable, codes.ResourceExhausted:
+	case codes.Unavailable:
 		return apperr.DependencyUnavailable(err)
 	case codes.DeadlineExceeded:
-		return apperr.From(context.DeadlineExceeded).Wrap(err)
+		return apperr.From(context.DeadlineExceeded).Wrap(errors.Join(context.DeadlineExceeded, err))
 	case codes.Canceled:
 		return apperr.From(context.Canceled).Wrap(errors.Join(context.Canceled, err))
 	default:
-		// Unimplemented, permission denied by the caller list and their like are our own mistakes, not the client's.
+		// Unimplemented, permission denied by the caller list, resource exhausted by a message that is too long and their
+		// like are our own mistakes, not the client's.
 		return apperr.New(apperr.Internal, apperr.Internal.DefaultReason(), "Something went wrong on our side.").Wrap(err)
 	}
+}
+
+// Answered reports whether a call failed with what a handler answered, and not on the way there or back.
+func Answered(err error) bool {
+	s := statusOf(err)
+	if s == nil {
+		return false
+	}
+	_, _, ok := detailOf(s)
+	return ok
+}
+
+// statusOf returns the status in the chain of err as it was sent, nil if there is none. status.FromError would put the text
+// of the errors around it into its message, such as gRPC's "max retries exhausted", and the message is for the public.
+func statusOf(err error) *status.Status {
+	var carrier interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &carrier) {
+		return nil
+	}
+	return carrier.GRPCStatus()
+}
+
+func detailOf(s *status.Status) (*errorv1.ErrorDetail, apperr.Kind, bool) {
+	for _, d := range s.Details() {
+		if detail, ok := d.(*errorv1.ErrorDetail); ok {
+			kind, ok := apperr.ParseKind(detail.GetKind())
+			return detail, kind, ok
+		}
+	}
+	return nil, apperr.Internal, false
 }
 
 func toStruct(attributes map[string]any) *structpb.Struct {

@@ -147,11 +147,14 @@ func (c *Checkout) again(ctx context.Context, attempt Attempt, fingerprint, toke
 	if attempt.Outcome != nil {
 		return replay(attempt.Outcome)
 	}
-	order, lease, err := c.orders.Decide(ctx, attempt.OrderID, Lease{}, func(*domain.Order) (Change, error) {
-		return Change{Keep: leaseFor}, nil
+	order, lease, err := c.orders.Decide(ctx, attempt.OrderID, Lease{}, func(o *domain.Order) (Change, error) {
+		return takeOver(o), nil
 	})
 	if errors.Is(err, domain.ErrBusy) {
 		return Placed{}, domain.ErrKeyInProgress
+	}
+	if errors.Is(err, domain.ErrOrderMissing) { // its driver discarded it meanwhile, and has said why
+		return c.truth(ctx, attempt.UserID, attempt.Key)
 	}
 	if err != nil {
 		return Placed{}, fmt.Errorf("take the order over: %w", err)
@@ -162,6 +165,15 @@ func (c *Checkout) again(ctx context.Context, attempt Attempt, fingerprint, toke
 	placed, err := c.drive(ctx, order, lease, token)
 	placed.Replayed = true
 	return placed, err
+}
+
+// takeOver leases an order to whoever is to drive it. One that is not pending any more needs no driver, and a lease would
+// only stand in the way of its cancellation.
+func takeOver(o *domain.Order) Change {
+	if o.Status() != domain.Pending {
+		return Change{}
+	}
+	return Change{Keep: leaseFor}
 }
 
 func replay(outcome *Outcome) (Placed, error) {

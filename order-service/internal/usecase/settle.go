@@ -56,10 +56,13 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 			}
 			return Change{Outcome: ended(o), Settle: Plan{At: c.now()}}, nil
 		}
-		return Change{Keep: leaseFor}, nil
+		return takeOver(o), nil
 	})
 	if errors.Is(err, domain.ErrBusy) {
 		return settleAgain, nil
+	}
+	if errors.Is(err, domain.ErrOrderMissing) {
+		return 0, nil // its driver discarded it meanwhile
 	}
 	if err != nil {
 		return 0, fmt.Errorf("take over: %w", err)
@@ -79,10 +82,16 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		return 0, err
 	}
 	order, err = c.orders.Order(ctx, order.ID())
-	if err == nil && order.PaymentUnderWay() {
+	switch {
+	case errors.Is(err, domain.ErrOrderMissing):
+		return 0, nil // there was no stock for it, so it was discarded
+	case err != nil:
+		return 0, err
+	case order.PaymentUnderWay():
 		return settleAgain, nil
+	default:
+		return 0, nil
 	}
-	return 0, nil
 }
 
 // recover goes on with a checkout by what the provider knows of its payment.
@@ -136,9 +145,12 @@ func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain
 			}
 		}
 	}
-	order, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
+	reversed, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
 		o.Reversed(status, c.now())
 		return Change{Settle: Plan{Never: true}}, nil
 	})
-	return order, err
+	if err != nil {
+		return order, fmt.Errorf("record that nothing is held: %w", err)
+	}
+	return reversed, nil
 }

@@ -1,0 +1,142 @@
+// Package client is how the use cases reach other services and the payment provider.
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/apperr"
+	"shop.example/platform/grpcclient"
+	"shop.example/platform/money"
+	cartv1 "shop.example/proto/cart/v1"
+	productv1 "shop.example/proto/product/v1"
+	userv1 "shop.example/proto/user/v1"
+)
+
+// Users asks user-service.
+type Users struct{ client userv1.UserServiceClient }
+
+// NewUsers returns a client on a connection to user-service.
+func NewUsers(conn *grpcclient.Conn) *Users { return &Users{userv1.NewUserServiceClient(conn)} }
+
+// userCheck bounds the question whether a user is active. It is asked beside others that take longer, and a checkout goes on
+// without the answer.
+const userCheck = 500 * time.Millisecond
+
+// Active implements usecase.Users.
+func (u *Users) Active(ctx context.Context, userID uuid.UUID) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, userCheck)
+	defer cancel()
+	answer, err := u.client.GetUserStatus(ctx, &userv1.GetUserStatusRequest{UserId: userID.String()})
+	if apperr.KindOf(err) == apperr.NotFound {
+		return false, nil
+	}
+	return answer.GetStatus() == userv1.UserStatus_USER_STATUS_ACTIVE, err
+}
+
+// Carts asks cart-service.
+type Carts struct{ client cartv1.CartServiceClient }
+
+// NewCarts returns a client on a connection to cart-service.
+func NewCarts(conn *grpcclient.Conn) *Carts { return &Carts{cartv1.NewCartServiceClient(conn)} }
+
+// Lines implements usecase.Carts.
+func (c *Carts) Lines(ctx context.Context) ([]usecase.Line, error) {
+	answer, err := c.client.GetCart(ctx, &cartv1.GetCartRequest{})
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]usecase.Line, 0, len(answer.GetCart().GetItems()))
+	for _, item := range answer.GetCart().GetItems() {
+		id, err := uuid.Parse(item.GetProductId())
+		if err != nil {
+			return nil, fmt.Errorf("read the cart: %w", err)
+		}
+		lines = append(lines, usecase.Line{ProductID: id, Quantity: item.GetQuantity()})
+	}
+	return lines, nil
+}
+
+// RemovePurchased implements usecase.Carts.
+func (c *Carts) RemovePurchased(ctx context.Context, userID, orderID uuid.UUID, lines []usecase.Line) error {
+	req := &cartv1.RemovePurchasedRequest{UserId: userID.String(), OrderId: orderID.String()}
+	for _, l := range lines {
+		req.Lines = append(req.Lines, &cartv1.PurchasedLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
+	}
+	_, err := c.client.RemovePurchased(ctx, req)
+	return err
+}
+
+// Products asks product-service for prices and stock.
+type Products struct {
+	catalog productv1.CatalogServiceClient
+	stock   productv1.StockServiceClient
+}
+
+// NewProducts returns a client on a connection to product-service.
+func NewProducts(conn *grpcclient.Conn) *Products {
+	return &Products{productv1.NewCatalogServiceClient(conn), productv1.NewStockServiceClient(conn)}
+}
+
+// Products implements usecase.Catalog.
+func (p *Products) Products(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]usecase.Product, error) {
+	req := &productv1.BatchGetProductsRequest{ProductIds: make([]string, len(ids))}
+	for i, id := range ids {
+		req.ProductIds[i] = id.String()
+	}
+	answer, err := p.catalog.BatchGetProducts(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	products := make(map[uuid.UUID]usecase.Product, len(answer.GetProducts()))
+	for _, product := range answer.GetProducts() {
+		id, err := uuid.Parse(product.GetId())
+		if err != nil {
+			return nil, fmt.Errorf("read a product: %w", err)
+		}
+		now := product.GetPrice()
+		if product.GetSalePrice() != nil {
+			now = product.GetSalePrice()
+		}
+		price, err := money.New(now.GetAmount(), now.GetCurrency())
+		if err != nil {
+			return nil, fmt.Errorf("read the price of product %s: %w", id, err)
+		}
+		products[id] = usecase.Product{
+			SKU: product.GetSku(), Name: product.GetName(), Price: price,
+			OnSale:    product.GetStatus() == productv1.ProductStatus_PRODUCT_STATUS_ACTIVE,
+			Available: product.GetStock().GetAvailable(),
+		}
+	}
+	return products, nil
+}
+
+// Reserve implements usecase.Stock.
+func (p *Products) Reserve(ctx context.Context, orderID uuid.UUID, lines []usecase.Line, ttl time.Duration) error {
+	req := &productv1.ReserveStockRequest{OrderId: orderID.String(), TtlSeconds: int64(ttl / time.Second)}
+	for _, l := range lines {
+		req.Lines = append(req.Lines, &productv1.StockLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
+	}
+	_, err := p.stock.ReserveStock(ctx, req)
+	if apperr.ReasonOf(err) == domain.ErrReservationEnded.Reason {
+		return domain.ErrReservationEnded.Wrap(err)
+	}
+	return err // out_of_stock is domain.ErrOutOfStock by kind and reason, with the lines that are short
+}
+
+// Confirm implements usecase.Stock.
+func (p *Products) Confirm(ctx context.Context, orderID uuid.UUID) error {
+	_, err := p.stock.ConfirmReservation(ctx, &productv1.ConfirmReservationRequest{OrderId: orderID.String()})
+	return err
+}
+
+// Release implements usecase.Stock.
+func (p *Products) Release(ctx context.Context, orderID uuid.UUID) error {
+	_, err := p.stock.ReleaseReservation(ctx, &productv1.ReleaseReservationRequest{OrderId: orderID.String()})
+	return err
+}

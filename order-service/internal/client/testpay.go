@@ -1,0 +1,210 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/apperr"
+	"shop.example/platform/money"
+)
+
+const (
+	// providerTimeout bounds one call of the provider: the rest of a checkout's 10 s must do for the stock, and for writing
+	// down that the outcome is not known.
+	providerTimeout = 4 * time.Second
+	// maxAnswer is a hundred times what the provider answers.
+	maxAnswer = 64 << 10
+)
+
+// TestPay is the test payment provider (deploy/testpay), a process with an HTTP API as real providers have.
+type TestPay struct {
+	base   string
+	apiKey string
+	http   *http.Client
+}
+
+// NewTestPay returns a client of the provider at base, such as http://127.0.0.1:8090.
+func NewTestPay(base, apiKey string) *TestPay {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64 // as many checkouts as run at once on a busy replica
+	return &TestPay{base: base, apiKey: apiKey, http: &http.Client{
+		Transport: otelhttp.NewTransport(transport), Timeout: providerTimeout,
+	}}
+}
+
+// payment is the provider's answer.
+type payment struct {
+	ID          string `json:"id"`
+	Status      string `json:"status"`
+	FailureCode string `json:"failure_code"`
+}
+
+// refusal is the provider's answer to what it does not do.
+type refusal struct {
+	status int
+	Detail struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+	Payment *payment `json:"payment"`
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the provider answers %d %s: %s", r.status, r.Detail.Code, r.Detail.Message)
+}
+
+// Name implements usecase.Payments.
+func (*TestPay) Name() string { return "test" }
+
+// Authorize implements usecase.Payments.
+func (p *TestPay) Authorize(ctx context.Context, key string, orderID uuid.UUID, amount money.Money, token string) (usecase.ProviderPayment, error) {
+	answer, err := p.post(ctx, "/v1/payments", key, map[string]any{
+		"amount": amount.Amount(), "currency": amount.Currency(), "token": token, "reference": orderID.String(),
+	})
+	var refused *refusal
+	if errors.As(err, &refused) && refused.Detail.Code == "invalid_token" {
+		return usecase.ProviderPayment{}, apperr.InvalidField("payment.token", "is not a token of the payment provider").Wrap(err)
+	}
+	if err != nil {
+		return settled(err, "authorize the payment")
+	}
+	if answer.Status == "pending" {
+		// Under a key that was used before this is the first answer, and the payment may have gone on since.
+		return p.byKey(ctx, key)
+	}
+	return toPayment(answer)
+}
+
+// Capture implements usecase.Payments.
+func (p *TestPay) Capture(ctx context.Context, key, paymentID string) (usecase.ProviderPayment, error) {
+	answer, err := p.post(ctx, "/v1/payments/"+url.PathEscape(paymentID)+"/capture", key+":capture", map[string]any{})
+	if err != nil {
+		return settled(err, "capture the payment")
+	}
+	return toPayment(answer)
+}
+
+// Find implements usecase.Payments.
+func (p *TestPay) Find(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	found, err := p.byKey(ctx, key)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		return p.voidByKey(ctx, key)
+	}
+	return found, err
+}
+
+// Reverse implements usecase.Payments.
+func (p *TestPay) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
+	reversed, err := p.voidByKey(ctx, key)
+	if err != nil || reversed.Status != usecase.ProviderCaptured {
+		return reversed, err
+	}
+	answer, err := p.post(ctx, "/v1/payments/"+url.PathEscape(reversed.ID)+"/refunds", key+":refund", map[string]any{"amount": amount.Amount()})
+	if err != nil {
+		return settled(err, "refund the payment")
+	}
+	return toPayment(answer)
+}
+
+func (p *TestPay) byKey(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	answer, err := p.call(ctx, http.MethodGet, "/v1/payments/by-key/"+url.PathEscape(key), "", nil)
+	if err != nil {
+		return settled(err, "find the payment")
+	}
+	return toPayment(answer)
+}
+
+// voidByKey voids what is held under a key, and closes the key.
+func (p *TestPay) voidByKey(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	_, err := p.post(ctx, "/v1/payments/void-by-key", key+":void", map[string]any{"key": key})
+	if err != nil {
+		return settled(err, "void the payment")
+	}
+	return usecase.ProviderPayment{Status: usecase.ProviderVoided}, nil
+}
+
+// settled makes a payment of a refusal that tells the state of one, which is what was asked for; any other error stays one.
+func settled(err error, doing string) (usecase.ProviderPayment, error) {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		if refused.Payment != nil {
+			return toPayment(*refused.Payment)
+		}
+		if refused.Detail.Code == "payment_voided" {
+			return usecase.ProviderPayment{Status: usecase.ProviderVoided}, nil
+		}
+	}
+	return usecase.ProviderPayment{}, fmt.Errorf("%s: %w", doing, err)
+}
+
+func toPayment(p payment) (usecase.ProviderPayment, error) {
+	out := usecase.ProviderPayment{ID: p.ID, Status: usecase.ProviderStatus(p.Status)}
+	switch out.Status {
+	case usecase.ProviderPending, usecase.ProviderAuthorized, usecase.ProviderCaptured, usecase.ProviderVoided, usecase.ProviderRefunded:
+	case "partially_refunded":
+		out.Status = usecase.ProviderCaptured
+	case usecase.ProviderDeclined:
+		out.Declined = domain.ErrPaymentDeclined
+		if p.FailureCode == "processing_failed" {
+			out.Declined = domain.ErrPaymentFailed
+		}
+		out.Declined = out.Declined.WithAttribute("decline_code", p.FailureCode)
+	default:
+		return out, fmt.Errorf("the provider answers a payment that is %q", p.Status)
+	}
+	return out, nil
+}
+
+func (p *TestPay) post(ctx context.Context, path, key string, body any) (payment, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return payment{}, err
+	}
+	return p.call(ctx, http.MethodPost, path, key, raw)
+}
+
+func (p *TestPay) call(ctx context.Context, method, path, key string, body []byte) (payment, error) {
+	req, err := http.NewRequestWithContext(ctx, method, p.base+path, bytes.NewReader(body))
+	if err != nil {
+		return payment{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.apiKey)
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return payment{}, apperr.DependencyUnavailable(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return payment{}, apperr.DependencyUnavailable(err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		refused := &refusal{status: resp.StatusCode}
+		if err := json.Unmarshal(raw, refused); err != nil || resp.StatusCode >= http.StatusInternalServerError {
+			return payment{}, apperr.DependencyUnavailable(fmt.Errorf("the provider answers %d", resp.StatusCode))
+		}
+		return payment{}, refused
+	}
+	var answer payment
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return payment{}, fmt.Errorf("read the provider's answer: %w", err)
+	}
+	return answer, nil
+}

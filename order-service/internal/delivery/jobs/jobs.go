@@ -1,0 +1,130 @@
+// Package jobs works the jobs that were planned in the transactions of the store.
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"shop.example/order-service/internal/job"
+	"shop.example/platform/lifecycle"
+)
+
+const (
+	// workers is how many jobs run at once. Most wait for other services, and each holds a database connection now and then.
+	workers = 10
+	// jobTimeout bounds a job: a settlement is a handful of calls of at most 5 s.
+	jobTimeout = 20 * time.Second
+	// rescueAfter is when a job of a worker that died is given to another one.
+	rescueAfter = 30 * time.Second
+	// retryAfter is the pause after a failure. It does not grow much: what fails is a dependency that is away, and when it
+	// is back, customers wait for their orders.
+	retryAfter = 2 * time.Second
+	// keysLive is how long an Idempotency-Key is kept, as the API promises.
+	keysLive = 24 * time.Hour
+	// sweepEvery keeps the table small without being noticed.
+	sweepEvery = 10 * time.Minute
+)
+
+// Settler settles an order; see usecase.Checkout.Settle.
+type Settler interface {
+	Settle(ctx context.Context, orderID uuid.UUID) (again time.Duration, err error)
+}
+
+// Sweeper forgets old attempts.
+type Sweeper interface {
+	SweepAttempts(ctx context.Context, before time.Time) (int64, error)
+}
+
+// Component works jobs from start to stop.
+func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger) (lifecycle.Component, error) {
+	registered := river.NewWorkers()
+	river.AddWorker(registered, &settleWorker{settler: settler})
+	river.AddWorker(registered, &sweepWorker{sweeper: sweeper, now: time.Now, log: log})
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
+		Workers: registered,
+		Logger:  slog.New(quiet{log.Handler()}),
+		// What follows from an order is done at once: the default cooldown of 100 ms made it wait for most of a second.
+		FetchCooldown:        5 * time.Millisecond,
+		FetchPollInterval:    time.Second,
+		JobTimeout:           jobTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		Middleware:           job.Tracing(),
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
+			func() (river.JobArgs, *river.InsertOpts) { return job.SweepAttempts{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
+		// Done jobs are of no use but to the curious.
+		CompletedJobRetentionPeriod: time.Hour,
+	})
+	if err != nil {
+		return lifecycle.Component{}, fmt.Errorf("make job workers: %w", err)
+	}
+	return lifecycle.Component{
+		Name: "job workers",
+		// The context of the start is done at the stop, which would cut off running jobs; Stop waits for them.
+		Start: func(ctx context.Context) error { return client.Start(context.WithoutCancel(ctx)) },
+		Stop:  func(ctx context.Context) error { return stop(ctx, client) },
+	}, nil
+}
+
+// stop lets running jobs end until the context is done. Those that are cut off run again elsewhere.
+func stop(ctx context.Context, client *river.Client[pgx.Tx]) error {
+	if err := client.Stop(ctx); err == nil {
+		return nil
+	}
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return client.StopAndCancel(hard)
+}
+
+type settleWorker struct {
+	river.WorkerDefaults[job.Settle]
+	settler Settler
+}
+
+func (w *settleWorker) Work(ctx context.Context, j *river.Job[job.Settle]) error {
+	again, err := w.settler.Settle(ctx, j.Args.OrderID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("settle order %s: %w", j.Args.OrderID, err)
+	case again > 0:
+		return river.JobSnooze(again)
+	default:
+		return nil
+	}
+}
+
+func (w *settleWorker) NextRetry(*river.Job[job.Settle]) time.Time { return time.Now().Add(retryAfter) }
+
+type sweepWorker struct {
+	river.WorkerDefaults[job.SweepAttempts]
+	sweeper Sweeper
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[job.SweepAttempts]) error {
+	n, err := w.sweeper.SweepAttempts(ctx, w.now().Add(-keysLive))
+	if n > 0 {
+		w.log.InfoContext(ctx, "old idempotency keys forgotten", "count", n)
+	}
+	return err
+}
+
+// quiet passes on warnings and errors: what the queue says of itself when all is well is of no use.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

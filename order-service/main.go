@@ -1,0 +1,157 @@
+// Command order-service keeps the orders of the shop, and sees to it that each is placed once and paid once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"shop.example/order-service/internal/client"
+	"shop.example/order-service/internal/delivery/jobs"
+	"shop.example/order-service/internal/delivery/rpc"
+	"shop.example/order-service/internal/domain"
+	postgresrepo "shop.example/order-service/internal/repository/postgres"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/admin"
+	"shop.example/platform/config"
+	"shop.example/platform/grpcclient"
+	"shop.example/platform/grpcserver"
+	"shop.example/platform/health"
+	"shop.example/platform/lifecycle"
+	"shop.example/platform/logging"
+	"shop.example/platform/mtls"
+	"shop.example/platform/postgres"
+	"shop.example/platform/telemetry"
+	"shop.example/platform/token"
+)
+
+const service = "order-service"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		logging.New(os.Stdout, service, slog.LevelInfo).Error("order-service failed", "error", err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	switch strings.Join(args, " ") {
+	case "":
+		return serve(ctx, out)
+	case "healthcheck":
+		return admin.Probe(ctx, os.Getenv("ADMIN_ADDR"))
+	default:
+		return errors.New("usage: order-service [healthcheck]")
+	}
+}
+
+type settings struct {
+	config.Service
+	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
+	UserService    string `env:"USER_SERVICE_ADDR,required,notEmpty"`
+	ProductService string `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
+	CartService    string `env:"CART_SERVICE_ADDR,required,notEmpty"`
+	Currency       string `env:"CURRENCY" envDefault:"EUR"`
+	Provider       string `env:"PAYMENT_PROVIDER" envDefault:"test"`
+	TestPayURL     string `env:"TESTPAY_URL"`
+	TestPayKey     string `env:"TESTPAY_API_KEY,unset"`
+}
+
+// Validate asks for what the chosen payment provider needs.
+func (s *settings) Validate() error {
+	switch {
+	case s.Provider != "test":
+		return fmt.Errorf("PAYMENT_PROVIDER must be test, not %q", s.Provider)
+	case s.TestPayURL == "" || s.TestPayKey == "":
+		return errors.New("PAYMENT_PROVIDER=test needs TESTPAY_URL and TESTPAY_API_KEY")
+	default:
+		return nil
+	}
+}
+
+func serve(ctx context.Context, out io.Writer) error {
+	cfg, err := config.Load[settings]()
+	if err != nil {
+		return err
+	}
+	log := logging.New(out, service, cfg.LogLevel)
+	slog.SetDefault(log)
+	tel, err := telemetry.Setup(ctx, service)
+	if err != nil {
+		return err
+	}
+	tls, err := mtls.Load(cfg.TLS)
+	if err != nil {
+		return err
+	}
+	shipping, err := domain.DefaultShippingMethods(cfg.Currency)
+	if err != nil {
+		return fmt.Errorf("CURRENCY: %w", err)
+	}
+	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
+		return err
+	}
+	pool, err := postgres.Open(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	var conns [3]*grpcclient.Conn
+	for i, peer := range []struct{ service, target string }{
+		{grpcserver.UserService, cfg.UserService}, {grpcserver.ProductService, cfg.ProductService}, {grpcserver.CartService, cfg.CartService},
+	} {
+		conn, err := grpcclient.Dial(grpcclient.Options{Service: peer.service, Target: peer.target, TLS: tls, Log: log})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conns[i] = conn
+	}
+	users, products, carts := conns[0], conns[1], conns[2]
+
+	store, err := postgresrepo.New(pool)
+	if err != nil {
+		return err
+	}
+	stock := client.NewProducts(products)
+	checkout := usecase.NewCheckout(usecase.CheckoutParts{
+		Attempts: store, Orders: store, Users: client.NewUsers(users), Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
+		Payments: client.NewTestPay(cfg.TestPayURL, cfg.TestPayKey), Shipping: shipping, Now: now, Log: log,
+	})
+	workers, err := jobs.Component(pool, checkout, store, log)
+	if err != nil {
+		return err
+	}
+
+	monitor := health.NewMonitor(log,
+		health.Check{Name: "postgres", Probe: pool.Ping},
+		health.Check{Name: grpcserver.ProductService, Probe: products.Ping, Optional: true},
+		health.Check{Name: grpcserver.CartService, Probe: carts.Ping, Optional: true},
+		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true},
+	)
+	server, err := grpcserver.New(grpcserver.Options{
+		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Policy: rpc.Policy,
+		Tokens: token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify,
+	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, checkout, usecase.NewQueries(store, shipping)) })
+	if err != nil {
+		return err
+	}
+	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
+	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
+		tel.Component(), monitor.Component(), adminServer.Component(), workers, server.Component())
+}
+
+// now is the time as precisely as the database keeps it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
