@@ -6,8 +6,11 @@ package apperr
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"net"
 	"slices"
+	"strings"
 )
 
 // Kind says what a caller can do about an error. It decides the gRPC code and the HTTP status.
@@ -140,8 +143,8 @@ func (e *Error) Wrap(cause error) *Error {
 	return &c
 }
 
-// From returns what a caller may know of err: the Error in its chain, or, for the end of a context, the matching kind, or
-// an internal error with a fixed message. It returns nil for nil.
+// From returns what a caller may know of err: the Error in its chain; or, for the end of a context and for a store that is
+// away, the matching kind; or an internal error with a fixed message. It returns nil for nil.
 func From(err error) *Error {
 	var e *Error
 	switch {
@@ -153,9 +156,25 @@ func From(err error) *Error {
 		return New(DeadlineExceeded, DeadlineExceeded.DefaultReason(), "It took too long. Whether it was done is not known.").Wrap(err)
 	case errors.Is(err, context.Canceled):
 		return New(DeadlineExceeded, DeadlineExceeded.DefaultReason(), "The caller went away.").Wrap(err)
+	case isAway(err):
+		return DependencyUnavailable(err)
 	default:
 		return New(Internal, Internal.DefaultReason(), "Something went wrong on our side.").Wrap(err)
 	}
+}
+
+// isAway reports whether err is a broken connection, to a store of whatever kind, or the word of a database that is going
+// down or has no connection to spare (SQLSTATE classes 08, 53 and 57P).
+func isAway(err error) bool {
+	var (
+		network *net.OpError
+		state   interface{ SQLState() string }
+	)
+	if errors.As(err, &state) {
+		code := state.SQLState()
+		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P")
+	}
+	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // KindOf returns the kind of err; Internal for an error that carries none.

@@ -4,10 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"shop.example/platform/apperr"
 )
+
+// sqlError is an error as database drivers make them.
+type sqlError string
+
+func (e sqlError) Error() string    { return "SQLSTATE " + string(e) }
+func (e sqlError) SQLState() string { return string(e) }
 
 func TestFrom(t *testing.T) {
 	t.Parallel()
@@ -21,6 +28,9 @@ func TestFrom(t *testing.T) {
 		{"wrapped", fmt.Errorf("load order: %w", gone), apperr.NotFound},
 		{"deadline", fmt.Errorf("query: %w", context.DeadlineExceeded), apperr.DeadlineExceeded},
 		{"typed beats its cause", gone.Wrap(context.DeadlineExceeded), apperr.NotFound},
+		{"connection refused", fmt.Errorf("query: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}), apperr.Unavailable},
+		{"database going down", fmt.Errorf("query: %w", sqlError("57P01")), apperr.Unavailable},
+		{"database says no", fmt.Errorf("query: %w", sqlError("42601")), apperr.Internal},
 		{"unknown", errors.New("SELECT secret"), apperr.Internal},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -136,7 +136,7 @@ func (c *Checkout) Place(ctx context.Context, wish PlaceOrder) (Placed, error) {
 	if err != nil {
 		return Placed{}, fmt.Errorf("open order: %w", err)
 	}
-	return c.drive(ctx, order, lease, wish.Token)
+	return c.driveFor(ctx, wish.UserID, wish.Key, order, lease, wish.Token)
 }
 
 // again answers a key that was used before: as the first time if that is over, else by going on with it.
@@ -162,9 +162,34 @@ func (c *Checkout) again(ctx context.Context, attempt Attempt, fingerprint, toke
 	if order.Status() != domain.Pending {
 		return c.truth(ctx, attempt.UserID, attempt.Key)
 	}
-	placed, err := c.drive(ctx, order, lease, token)
+	if byCard(order) {
+		// The first driver may have reached the provider, and the reservation may have ended since. Without pieces, what
+		// the provider holds is given back before the order ends.
+		err := c.stock.Reserve(ctx, order.ID(), linesOf(order), reservationTTL)
+		if errors.Is(err, domain.ErrOutOfStock) {
+			if err := c.recover(ctx, order, lease); err != nil {
+				return Placed{}, err
+			}
+			return c.truth(ctx, attempt.UserID, attempt.Key)
+		}
+	}
+	placed, err := c.driveFor(ctx, attempt.UserID, attempt.Key, order, lease, token)
 	placed.Replayed = true
 	return placed, err
+}
+
+// driveFor is drive for the use of a key, which is always answered the same: if somebody else was faster, as they have.
+func (c *Checkout) driveFor(ctx context.Context, userID uuid.UUID, key string, order *domain.Order, lease Lease, token string) (Placed, error) {
+	placed, err := c.drive(ctx, order, lease, token)
+	if err == nil && placed.Replayed || errors.Is(err, domain.ErrOrderMissing) {
+		return c.truth(ctx, userID, key)
+	}
+	return placed, err
+}
+
+// byCard reports whether the provider may hold money for an order that is being paid.
+func byCard(o *domain.Order) bool {
+	return o.PaymentUnderWay() && o.Payment().Method == domain.Card && !o.Free()
 }
 
 // takeOver leases an order to whoever is to drive it. One that is not pending any more needs no driver, and a lease would
@@ -551,8 +576,23 @@ func (c *Checkout) Pay(ctx context.Context, caller auth.Principal, wish PayOrder
 		}
 		return Change{Keep: leaseFor, Settle: Plan{At: now.Add(firstLook)}}, nil
 	})
+	if errors.Is(err, domain.ErrBusy) {
+		return Placed{}, c.busyFor(ctx, wish.OrderID, caller.UserID, false)
+	}
 	if err != nil {
 		return Placed{}, err
 	}
 	return c.drive(ctx, order, lease, wish.Token)
+}
+
+// busyFor tells those who may see an order that it is being worked on. For anybody else it does not exist.
+func (c *Checkout) busyFor(ctx context.Context, orderID uuid.UUID, userID string, staff bool) error {
+	order, err := c.orders.Order(ctx, orderID)
+	if err != nil {
+		return err
+	}
+	if !order.VisibleTo(userID, staff) {
+		return domain.ErrOrderMissing
+	}
+	return domain.ErrBusy
 }

@@ -2,6 +2,7 @@ package usecase
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -35,6 +36,9 @@ func (c *Checkout) Cancel(ctx context.Context, caller auth.Principal, wish Cance
 		}
 		return Change{Outcome: ended(o), Settle: Plan{At: c.now().Add(firstLook)}}, nil
 	})
+	if errors.Is(err, domain.ErrBusy) {
+		return domain.Snapshot{}, c.busyFor(ctx, wish.OrderID, caller.UserID, caller.IsStaff())
+	}
 	if err != nil {
 		return domain.Snapshot{}, err
 	}

@@ -71,7 +71,7 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		return 0, nil // the new plan goes on
 	}
 
-	if payment := order.Payment(); order.PaymentUnderWay() && payment.Method == domain.Card && !order.Free() {
+	if byCard(order) {
 		err = c.recover(ctx, order, lease)
 	} else {
 		// No money is involved before the order is confirmed or waits to be paid, so the way is forward.

@@ -1,0 +1,158 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shop.example/platform/apperr"
+	"shop.example/platform/pgtest"
+	platformpostgres "shop.example/platform/postgres"
+
+	"shop.example/user-service/internal/domain"
+	"shop.example/user-service/internal/repository/postgres"
+	"shop.example/user-service/internal/repository/postgres/migrations"
+	"shop.example/user-service/internal/repository/repositorytest"
+)
+
+func migrate(ctx context.Context, url string) error {
+	return platformpostgres.Migrate(ctx, url, migrations.FS)
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	repositorytest.Run(t, func(t *testing.T) repositorytest.Store { return postgres.New(pgtest.New(t, migrate)) })
+}
+
+// The database keeps no refresh token, only its hash: whoever reads a backup can't sign in with it.
+func TestNoSecretsAtRest(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, migrate)
+	secret := domain.NewRefreshSecret()
+	email, err := domain.ParseEmail("ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	user, err := domain.NewUser(email, "Ann", domain.Customer, "$argon2id$x", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, token, err := domain.OpenSession(user, domain.Device{}, domain.HashRefreshToken(secret), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.New(pool).Register(t.Context(), user, session, token); err != nil {
+		t.Fatal(err)
+	}
+	if dump := everything(t, pool); strings.Contains(dump, secret) {
+		t.Error("the refresh token stands in the database")
+	}
+}
+
+// A database that is away is told apart from a fault of ours, whatever is being done.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	nowhere, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none") // nobody listens on port 1
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nowhere.Close)
+	s := postgres.New(nowhere)
+	email, err := domain.ParseEmail("ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, byID := s.User(t.Context(), uuid.New())
+	_, byEmail := s.UserByEmail(t.Context(), email)
+	_, sweep := s.DeleteTokensSpentBefore(t.Context(), time.Now(), 1)
+	for name, err := range map[string]error{
+		"user": byID, "by e-mail": byEmail, "sweep": sweep,
+		"update": s.UpdateSession(t.Context(), uuid.New(), func(*domain.Session) error { return nil }),
+	} {
+		if got := apperr.KindOf(err); got != apperr.Unavailable {
+			t.Errorf("%s: kind %v (error %v), want %v", name, got, err, apperr.Unavailable)
+		}
+	}
+}
+
+// The same for a connection that the server ends while it is idle, as it does when it is restarted.
+func TestDatabaseRestarts(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t, migrate)
+	pool, err := platformpostgres.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	other, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close(context.Background()) })
+	s := postgres.New(pool)
+	if _, err := s.User(t.Context(), uuid.New()); !errors.Is(err, domain.ErrNoUser) {
+		t.Fatal(err)
+	}
+	_, err = other.Exec(t.Context(), `
+		SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Every connection of the pool is broken; after at most that many failures it has new ones.
+	for range pool.Config().MaxConns + 1 {
+		_, err = s.User(t.Context(), uuid.New())
+		if errors.Is(err, domain.ErrNoUser) {
+			return
+		}
+		if got := apperr.KindOf(err); got != apperr.Unavailable {
+			t.Errorf("kind %v (error %v), want %v", got, err, apperr.Unavailable)
+		}
+	}
+	t.Errorf("the store does not recover: %v", err)
+}
+
+func everything(t *testing.T, pool *pgxpool.Pool) string {
+	t.Helper()
+	var all strings.Builder
+	for _, table := range []string{"users", "sessions", "refresh_tokens"} {
+		var rows string
+		if err := pool.QueryRow(t.Context(), "SELECT coalesce(json_agg(x), '[]')::text FROM "+table+" x").Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString(rows)
+	}
+	return all.String()
+}
+
+// The schema refuses what the domain would never write, whoever writes it.
+func TestConstraints(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, migrate)
+	insert := func(email, name, role, status, hash string) error {
+		_, err := pool.Exec(t.Context(), `
+			INSERT INTO users (id, email, name, role, status, password_hash, created_at, updated_at)
+			VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, now(), now())`, email, name, role, status, hash)
+		return err
+	}
+	const hash = "$argon2id$x"
+	tests := map[string]error{
+		"users_email_normalised": insert("Ann@example.com", "Ann", "customer", "active", hash),
+		"users_name_length":      insert("a@example.com", "", "customer", "active", hash),
+		"users_role_known":       insert("b@example.com", "Ann", "root", "active", hash),
+		"users_status_known":     insert("c@example.com", "Ann", "customer", "gone", hash),
+		"users_password_hashed":  insert("d@example.com", "Ann", "customer", "active", "hunter2hunter2"),
+	}
+	for want, err := range tests {
+		if got, ok := platformpostgres.ViolatedConstraint(err); !ok || got != want {
+			t.Errorf("violated %q (error %v), want %q", got, err, want)
+		}
+	}
+}

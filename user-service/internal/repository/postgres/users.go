@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"shop.example/user-service/internal/domain"
+)
+
+// querier is a pool or a transaction.
+type querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+type userRow struct {
+	ID           uuid.UUID
+	Email        string
+	Name         string
+	Role         string
+	Status       string
+	PasswordHash string
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// fromUsers is the front of all queries for users.
+const fromUsers = `SELECT id, email, name, role, status, password_hash, created_at, updated_at FROM users `
+
+// selectUser reads the one user that the query finds.
+func selectUser(ctx context.Context, q querier, query string, arg any) (*domain.User, error) {
+	rows, err := q.Query(ctx, query, arg)
+	if err != nil {
+		return nil, absent("read user", domain.ErrNoUser, err)
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[userRow])
+	if err != nil {
+		return nil, absent("read user", domain.ErrNoUser, err)
+	}
+	return domain.RestoreUser(domain.UserSnapshot{
+		ID: row.ID, Email: row.Email, Name: row.Name, Role: domain.Role(row.Role), Status: domain.Status(row.Status),
+		PasswordHash: row.PasswordHash, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}), nil
+}
+
+func insertUser(ctx context.Context, q querier, u *domain.User) error {
+	s := u.Snapshot()
+	_, err := q.Exec(ctx, `
+		INSERT INTO users (id, email, name, role, status, password_hash, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.CreatedAt, s.UpdatedAt)
+	if err != nil {
+		return toDomain("insert user", err)
+	}
+	return nil
+}
+
+func updateUser(ctx context.Context, q querier, u *domain.User) error {
+	s := u.Snapshot()
+	tag, err := q.Exec(ctx, `
+		UPDATE users SET email = $2, name = $3, role = $4, status = $5, password_hash = $6, updated_at = $7
+		WHERE id = $1`,
+		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.UpdatedAt)
+	if err != nil {
+		return toDomain("update user", err)
+	}
+	return affectedOne("update user", tag.RowsAffected())
+}
