@@ -149,8 +149,9 @@ func serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
+	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), monitor.Component(), adminServer.Component(), workers, server.Component())
+		tel.Component(), adminServer.Component(), workers, server.Component(), monitor.Component())
 }
 
 // now is the time as precisely as the database keeps it.

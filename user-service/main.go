@@ -121,9 +121,9 @@ func serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
+	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), monitor.Component(), adminServer.Component(),
-		sweeper(log, housekeeping.Sweep), server.Component())
+		tel.Component(), adminServer.Component(), sweeper(log, housekeeping.Sweep), server.Component(), monitor.Component())
 }
 
 // loadSigner reads the private key that signs access tokens.

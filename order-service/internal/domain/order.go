@@ -184,6 +184,9 @@ func (o *Order) BeginPayment(method PaymentMethod, provider string, atCheckout b
 
 // Confirm records that the order is paid for, or is to be paid on delivery.
 func (o *Order) Confirm(reference string, at time.Time) error {
+	if !o.PaymentUnderWay() {
+		return errTransition(o.s.Status, Confirmed)
+	}
 	if err := o.become(Confirmed, System, "", at); err != nil {
 		return err
 	}

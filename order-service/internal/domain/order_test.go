@@ -216,6 +216,9 @@ func TestNoSequenceLeadsAstray(t *testing.T) {
 				if s.Payment.Status == domain.PaymentCaptured && (o.Free() || s.Payment.Method != domain.Card) {
 					r.Fatalf("%v was captured by %s", s.Total, s.Payment.Method)
 				}
+				if s.Status == domain.Confirmed && s.Payment.Attempt == 0 {
+					r.Fatal("confirmed, and nobody has begun to pay")
+				}
 				if s.Status == domain.Pending && s.Payment.Status == domain.PaymentFailed && s.Payment.AtCheckout {
 					r.Fatal("a checkout was declined and its order lives on")
 				}

@@ -109,8 +109,11 @@ func (s *Store) Decide(ctx context.Context, id uuid.UUID, held usecase.Lease, de
 		if change.Discard {
 			return order, deleteOrder(ctx, tx, id)
 		}
-		lease = usecase.Lease{Epoch: row.epoch + 1}
-		return order, updateOrder(ctx, tx, row.snapshot, order.Snapshot(), lease.Epoch, change.Keep, row.job)
+		epoch := row.epoch + 1
+		if change.Keep > 0 {
+			lease = usecase.Lease{Epoch: epoch}
+		}
+		return order, updateOrder(ctx, tx, row.snapshot, order.Snapshot(), epoch, change.Keep, row.job)
 	})
 	if err != nil {
 		return nil, usecase.Lease{}, err

@@ -1,17 +1,11 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
-	"shop.example/platform/apperr"
 	"shop.example/platform/postgres"
 
 	"shop.example/user-service/internal/domain"
@@ -42,34 +36,4 @@ func noSession(err error) error {
 		return domain.ErrSessionOver
 	}
 	return err
-}
-
-// unavailable marks the errors of a database that can't be reached or is going down: a client may try again, and it is no
-// fault of ours. All others it returns as they are.
-func unavailable(err error) error {
-	var (
-		known    *apperr.Error
-		connect  *pgconn.ConnectError
-		network  *net.OpError
-		answered *pgconn.PgError
-	)
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.As(err, &connect):
-		return apperr.DependencyUnavailable(err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err // the caller's own
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.As(err, &answered) && goingDown(answered.Code):
-		return apperr.DependencyUnavailable(err)
-	default:
-		return err
-	}
-}
-
-// goingDown is about SQLSTATE: class 08 is a broken connection, 53300 too many of them, 57P01 to 57P03 a server that stops,
-// has crashed or starts.
-func goingDown(code string) bool {
-	return strings.HasPrefix(code, "08") || code == "53300" || (code >= "57P01" && code <= "57P03")
 }

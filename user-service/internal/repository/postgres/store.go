@@ -26,12 +26,12 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool} }
 
 // CreateUser keeps a new user. Error: domain.ErrEmailTaken.
 func (s *Store) CreateUser(ctx context.Context, u *domain.User) error {
-	return unavailable(insertUser(ctx, s.pool, u))
+	return insertUser(ctx, s.pool, u)
 }
 
 // Register keeps a new user with a first session, all or nothing. Error: domain.ErrEmailTaken.
 func (s *Store) Register(ctx context.Context, u *domain.User, session *domain.Session, token domain.RefreshToken) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
 		if err := insertUser(ctx, tx, u); err != nil {
 			return err
 		}
@@ -41,20 +41,18 @@ func (s *Store) Register(ctx context.Context, u *domain.User, session *domain.Se
 
 // User returns a user. Error: domain.ErrNoUser.
 func (s *Store) User(ctx context.Context, id uuid.UUID) (*domain.User, error) {
-	u, err := selectUser(ctx, s.pool, fromUsers+"WHERE id = $1", id)
-	return u, unavailable(err)
+	return selectUser(ctx, s.pool, fromUsers+"WHERE id = $1", id)
 }
 
 // UserByEmail returns a user. Error: domain.ErrNoUser.
 func (s *Store) UserByEmail(ctx context.Context, email domain.Email) (*domain.User, error) {
-	u, err := selectUser(ctx, s.pool, fromUsers+"WHERE email = $1", email.String())
-	return u, unavailable(err)
+	return selectUser(ctx, s.pool, fromUsers+"WHERE email = $1", email.String())
 }
 
 // OpenSession locks the user, lets open decide, and keeps the user as open left it and the session that open returned.
 // If open returns an error, nothing is kept. Error: domain.ErrNoUser.
 func (s *Store) OpenSession(ctx context.Context, userID uuid.UUID, open func(*domain.User) (*domain.Session, domain.RefreshToken, error)) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
 		// NO KEY: references to the user, as from the other sessions, need not wait.
 		u, err := selectUser(ctx, tx, fromUsers+"WHERE id = $1 FOR NO KEY UPDATE", userID)
 		if err != nil {
@@ -77,7 +75,7 @@ func (s *Store) OpenSession(ctx context.Context, userID uuid.UUID, open func(*do
 // RenewSession locks the session that the token belongs to, lets renew decide, and keeps the session, the presented token
 // and the next one as renew left them, unless it returns an error. Error: domain.ErrSessionOver for an unknown token.
 func (s *Store) RenewSession(ctx context.Context, presented domain.TokenHash, renew func(*domain.Renewal) error) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
 		// Neither the session of a token nor the user of a session ever changes, so both may be looked up before the locks.
 		sessionID, userID, err := ownerOfToken(ctx, tx, presented)
 		if err != nil {
@@ -113,7 +111,7 @@ func (s *Store) RenewSession(ctx context.Context, presented domain.TokenHash, re
 
 // UpdateSession locks a session, lets update change it and keeps the result. Error: domain.ErrSessionOver.
 func (s *Store) UpdateSession(ctx context.Context, sessionID uuid.UUID, update func(*domain.Session) error) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
 		session, err := selectSession(ctx, tx, sessionID)
 		if err != nil {
 			return err
@@ -133,7 +131,7 @@ func (s *Store) DeleteSessionsUnusedSince(ctx context.Context, before time.Time,
 			SELECT id FROM sessions WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 		before, limit)
 	if err != nil {
-		return 0, fmt.Errorf("delete old sessions: %w", unavailable(err))
+		return 0, fmt.Errorf("delete old sessions: %w", err)
 	}
 	return tag.RowsAffected(), nil
 }
@@ -145,15 +143,11 @@ func (s *Store) DeleteTokensSpentBefore(ctx context.Context, before time.Time, l
 			SELECT hash FROM refresh_tokens WHERE spent_at < $1 ORDER BY spent_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 		before, limit)
 	if err != nil {
-		return 0, fmt.Errorf("delete old refresh tokens: %w", unavailable(err))
+		return 0, fmt.Errorf("delete old refresh tokens: %w", err)
 	}
 	return tag.RowsAffected(), nil
 }
 
-// inTx runs fn in a transaction.
-func (s *Store) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	return unavailable(postgres.InTxDo(ctx, s.pool, fn))
-}
 
 // affectedOne turns a write that found no row, though it was locked before, into an error.
 func affectedOne(what string, rows int64) error {

@@ -1,0 +1,85 @@
+// Package rpc serves the use cases over gRPC.
+package rpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"shop.example/cart-service/internal/usecase"
+	cartv1 "shop.example/proto/cart/v1"
+)
+
+type server struct {
+	cartv1.UnimplementedCartServiceServer
+
+	carts     *usecase.Carts
+	purchases *usecase.Purchases
+}
+
+// Register adds the services of cart-service to a server.
+func Register(r grpc.ServiceRegistrar, carts *usecase.Carts, purchases *usecase.Purchases) {
+	cartv1.RegisterCartServiceServer(r, &server{carts: carts, purchases: purchases})
+}
+
+func (s *server) GetCart(ctx context.Context, _ *cartv1.GetCartRequest) (*cartv1.GetCartResponse, error) {
+	view, err := s.carts.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &cartv1.GetCartResponse{Cart: cartOf(view)}, nil
+}
+
+func (s *server) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cartv1.AddItemResponse, error) {
+	cmd, err := putItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.carts.AddItem(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return &cartv1.AddItemResponse{Cart: cartOf(view)}, nil
+}
+
+func (s *server) SetItem(ctx context.Context, req *cartv1.SetItemRequest) (*cartv1.SetItemResponse, error) {
+	cmd, err := putItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.carts.SetItem(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return &cartv1.SetItemResponse{Cart: cartOf(view)}, nil
+}
+
+func (s *server) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) (*cartv1.RemoveItemResponse, error) {
+	productID, err := parseID("product_id", req.GetProductId())
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.carts.RemoveItem(ctx, productID, req.IfVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &cartv1.RemoveItemResponse{Cart: cartOf(view)}, nil
+}
+
+func (s *server) ClearCart(ctx context.Context, req *cartv1.ClearCartRequest) (*cartv1.ClearCartResponse, error) {
+	if err := s.carts.Clear(ctx, req.IfVersion); err != nil {
+		return nil, err
+	}
+	return &cartv1.ClearCartResponse{}, nil
+}
+
+func (s *server) RemovePurchased(ctx context.Context, req *cartv1.RemovePurchasedRequest) (*cartv1.RemovePurchasedResponse, error) {
+	purchase, err := purchaseOf(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.purchases.Remove(ctx, purchase); err != nil {
+		return nil, err
+	}
+	return &cartv1.RemovePurchasedResponse{}, nil
+}

@@ -1,0 +1,63 @@
+package usecase
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"shop.example/cart-service/internal/domain"
+)
+
+// Get answers the caller's cart at the prices of now, or at the last known ones when product-service can't be asked.
+func (c *Carts) Get(ctx context.Context) (domain.View, error) {
+	_, owner, err := caller(ctx)
+	if err != nil {
+		return domain.View{}, err
+	}
+	cart, err := c.reader.Get(ctx, owner)
+	if err != nil {
+		return domain.View{}, fmt.Errorf("read the cart: %w", err)
+	}
+	return c.price(ctx, owner, cart)
+}
+
+// price asks product-service about everything in the cart, in one call.
+func (c *Carts) price(ctx context.Context, owner domain.Owner, cart *domain.Cart) (domain.View, error) {
+	var (
+		ids    = cart.ProductIDs()
+		offers domain.Offers
+		err    error
+	)
+	if len(ids) > 0 {
+		offers, err = c.products.Offers(ctx, ids)
+	}
+	now := c.clock()
+	switch {
+	case err == nil:
+		return c.priceAt(ctx, owner, cart, offers, now)
+	case ctx.Err() != nil: // not product-service's failure: nobody waits for the answer
+		return domain.View{}, fmt.Errorf("ask for prices: %w", ctx.Err())
+	default:
+		// Whatever ails product-service, a cart with old prices that says so is worth more than none.
+		c.log.WarnContext(ctx, "product-service is away, the cart is answered at the last known prices", "error", err)
+		return cart.PricedAsKnown(c.currency, now)
+	}
+}
+
+// priceAt completes the view, and keeps what is new for the day on which product-service can't be asked.
+//
+// Only what is new: prices change once in weeks and carts are read all day, so a write at every read would make a load of
+// writes, in Redis, its append-only file and its replicas, of what is read traffic.
+func (c *Carts) priceAt(ctx context.Context, owner domain.Owner, cart *domain.Cart, offers domain.Offers, now time.Time) (domain.View, error) {
+	view, err := cart.Priced(offers, c.currency, now)
+	if err != nil {
+		return domain.View{}, err
+	}
+	if news := cart.News(offers, now); len(news) > 0 {
+		if err := c.reader.Remember(ctx, owner, news); err != nil {
+			// The answer is right without it, and the next read tries again.
+			c.log.WarnContext(ctx, "new prices were not kept", "error", err)
+		}
+	}
+	return view, nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/platform/auth"
+	"shop.example/platform/devca"
+	"shop.example/platform/grpcclient"
+	"shop.example/platform/grpcserver"
+	"shop.example/platform/mtls"
+	"shop.example/platform/redistest"
+	"shop.example/platform/token"
+	cartv1 "shop.example/proto/cart/v1"
+)
+
+// environment sets what the program needs and returns the folder with the certificates. Neither user-service nor
+// product-service is there.
+func environment(t *testing.T, redisURL string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := devca.Create(dir, []string{grpcserver.CartService, grpcserver.Gateway}); err != nil {
+		t.Fatal(err)
+	}
+	files := devca.Files(dir, grpcserver.CartService)
+	for name, value := range map[string]string{
+		"GRPC_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "REDIS_URL": redisURL,
+		// Port 1: nothing listens there.
+		"USER_SERVICE_ADDR": "127.0.0.1:1", "PRODUCT_SERVICE_ADDR": "127.0.0.1:1",
+		"TLS_CERT_FILE": files.CertFile, "TLS_KEY_FILE": files.KeyFile, "TLS_CA_FILE": files.CAFile,
+	} {
+		t.Setenv(name, value)
+	}
+	return dir
+}
+
+// The program itself with Redis alone: it starts, is ready, says what it can't do, and stops.
+func TestProgram(t *testing.T) {
+	dir := environment(t, redistest.URL(t))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	log, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, nil, out)
+		_ = out.Close() // a pipe has nothing to flush
+		done <- err
+	}()
+	addr := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(log)
+		for lines.Scan() {
+			var line struct{ Msg, GRPC string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+				addr <- line.GRPC
+			}
+		}
+	}()
+	var target string
+	select {
+	case target = <-addr:
+	case err := <-done:
+		t.Fatalf("the program ended: %v", err)
+	case <-time.After(30 * time.Second):
+		t.Fatal("the program does not listen")
+	}
+	if got, ok := os.LookupEnv("REDIS_URL"); ok {
+		t.Errorf("REDIS_URL is still in the environment: %q", got)
+	}
+
+	source, err := mtls.Load(devca.Files(dir, grpcserver.Gateway))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpcclient.Dial(grpcclient.Options{
+		Service: grpcserver.CartService, Target: target, TLS: source, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Ping(t.Context()); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	// Nobody has told it the keys yet, so nobody is let in.
+	keyPEM, err := os.ReadFile(filepath.Join(dir, devca.SigningKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := token.NewSigner(keyPEM, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := auth.Principal{UserID: uuid.NewString(), Role: auth.Customer, SessionID: uuid.NewString()}
+	if alice.Token, err = signer.Sign(alice); err != nil {
+		t.Fatal(err)
+	}
+	_, err = cartv1.NewCartServiceClient(conn).GetCart(auth.NewContext(t.Context(), alice), &cartv1.GetCartRequest{})
+	if err == nil || !strings.Contains(err.Error(), "can't be reached") {
+		t.Errorf("GetCart without user-service = %v", err)
+	}
+
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the program does not stop")
+	}
+}
+
+func TestMistakesStopTheStart(t *testing.T) {
+	for _, tt := range []struct{ name, args, variable, value, want string }{
+		{"no redis", "", "REDIS_URL", "", "REDIS_URL"},
+		{"a redis url that is none", "", "REDIS_URL", "http://:hunter2@x", "redis url"},
+		{"no product-service", "", "PRODUCT_SERVICE_ADDR", "", "PRODUCT_SERVICE_ADDR"},
+		{"no such currency", "", "CURRENCY", "EURO", "CURRENCY"},
+		{"no certificate", "", "TLS_CERT_FILE", "absent.pem", "absent.pem"},
+		{"no such command", "dance", "LOG_LEVEL", "info", "usage"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			environment(t, "redis://127.0.0.1:1/0")
+			t.Setenv(tt.variable, tt.value)
+			err := run(t.Context(), strings.Fields(tt.args), io.Discard)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("error %v, want one that says %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error repeats the password: %v", err)
+			}
+		})
+	}
+}

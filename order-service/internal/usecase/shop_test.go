@@ -1,0 +1,235 @@
+package usecase_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/repository/memory"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/apperr"
+	"shop.example/platform/auth"
+	"shop.example/platform/money"
+)
+
+const (
+	pieces    = 10   // of each product
+	cupPrice  = 1250 // cents
+	shippingC = 490
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// shop is all that outlives a process: the store, and the services and the provider around it.
+type shop struct {
+	clock    *Clock
+	store    *memory.Store
+	users    *FakeUsers
+	carts    *FakeCarts
+	catalog  *FakeCatalog
+	stock    *FakeStock
+	provider *FakeProvider
+	shipping domain.ShippingMethods
+
+	customer uuid.UUID
+	cup, pot uuid.UUID
+	// gift costs nothing.
+	gift uuid.UUID
+}
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	shipping, err := domain.DefaultShippingMethods("EUR")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := &Clock{at: noon}
+	stock := &FakeStock{onHand: make(map[uuid.UUID]int64), reservations: make(map[uuid.UUID]*reservation)}
+	s := &shop{
+		clock:    clock,
+		store:    memory.New(clock.Now),
+		users:    &FakeUsers{disabled: make(map[uuid.UUID]bool)},
+		carts:    &FakeCarts{carts: make(map[uuid.UUID][]usecase.Line), done: make(map[uuid.UUID]bool)},
+		catalog:  &FakeCatalog{stock: stock, products: make(map[uuid.UUID]usecase.Product)},
+		stock:    stock,
+		provider: &FakeProvider{payments: make(map[string]*charge)},
+		shipping: shipping,
+		customer: uuid.New(), cup: uuid.New(), pot: uuid.New(), gift: uuid.New(),
+	}
+	for id, p := range map[uuid.UUID]usecase.Product{
+		s.cup:  {SKU: "CUP-1", Name: "A cup", Price: money.MustNew(cupPrice, "EUR"), OnSale: true},
+		s.pot:  {SKU: "POT-1", Name: "A pot", Price: money.MustNew(3999, "EUR"), OnSale: true},
+		s.gift: {SKU: "GIFT", Name: "A sticker", Price: money.MustNew(0, "EUR"), OnSale: true},
+	} {
+		s.catalog.products[id] = p
+		stock.Set(id, pieces)
+	}
+	s.carts.Put(s.customer, usecase.Line{ProductID: s.cup, Quantity: 2}, usecase.Line{ProductID: s.pot, Quantity: 1})
+	return s
+}
+
+// cartTotal is what the cart of a new shop's customer costs, with standard delivery.
+const cartTotal = 2*cupPrice + 3999 + shippingC
+
+// process starts a process of order-service, to which faults may happen.
+func (s *shop) process(f Faults) *usecase.Checkout {
+	return usecase.NewCheckout(usecase.CheckoutParts{
+		Attempts: faultyAttempts{f, s.store}, Orders: faultyOrders{f, s.store}, Users: faultyUsers{f, s.users},
+		Carts: faultyCarts{f, s.carts}, Catalog: faultyCatalog{f, s.catalog}, Stock: faultyStock{f, s.stock},
+		Payments: faultyPayments{f, s.provider}, Shipping: s.shipping, Now: s.clock.Now, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+func (s *shop) healthy() *usecase.Checkout { return s.process(Faults{}) }
+
+func (s *shop) principal() auth.Principal {
+	return auth.Principal{UserID: s.customer.String(), Role: auth.Customer}
+}
+
+var (
+	stranger = auth.Principal{UserID: uuid.NewString(), Role: auth.Customer}
+	staff    = auth.Principal{UserID: uuid.NewString(), Role: auth.Staff}
+)
+
+func (s *shop) ctx(t *testing.T) context.Context {
+	return auth.NewContext(t.Context(), s.principal())
+}
+
+// wish buys the cart by card.
+func (s *shop) wish(token string) usecase.PlaceOrder {
+	return usecase.PlaceOrder{
+		UserID: s.customer, Key: "key", ShippingMethod: "standard", Method: domain.Card, Token: token,
+		Address: domain.Address{Recipient: "Zoë", Line1: "1 Main St", City: "Köln", PostalCode: "50667", Country: "DE"},
+	}
+}
+
+// place buys, which must succeed.
+func (s *shop) place(t *testing.T, wish usecase.PlaceOrder) usecase.Placed {
+	t.Helper()
+	placed, err := s.healthy().Place(s.ctx(t), wish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return placed
+}
+
+// work runs the watchdog for a time, as the queue does: what is due is settled, what fails or is to be looked at again is
+// planned again.
+func (s *shop) work(t *testing.T, c *usecase.Checkout, span time.Duration) {
+	t.Helper()
+	end := s.clock.Now().Add(span)
+	// Every 2 s an order may be looked at, and tests have few orders: more means that it goes round in circles.
+	for range 10_000 {
+		now := s.clock.Now()
+		for _, id := range s.store.Due(now) {
+			wait, err := c.Settle(t.Context(), id)
+			switch {
+			case err != nil:
+				s.store.PlanAgain(id, now.Add(time.Second))
+			case wait > 0:
+				s.store.PlanAgain(id, now.Add(wait))
+			}
+		}
+		next := end
+		for _, at := range s.store.Plans() {
+			if at.Before(next) {
+				next = at
+			}
+		}
+		if !now.Before(end) {
+			return
+		}
+		if next.After(now) {
+			s.clock.Advance(next.Sub(now))
+		}
+	}
+	t.Fatal("the watchdog does not come to an end")
+}
+
+func (s *shop) order(t *testing.T, id uuid.UUID) domain.Snapshot {
+	t.Helper()
+	o, err := s.store.Order(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.Snapshot()
+}
+
+func (s *shop) orders(t *testing.T) []domain.Snapshot {
+	t.Helper()
+	all, err := s.store.ListOrders(t.Context(), usecase.Filter{}, uuid.Nil, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// agrees checks that orders, money and stock agree, once everything is settled.
+func (s *shop) agrees(t *testing.T) {
+	t.Helper()
+	promised := make(map[uuid.UUID]int64) // by product: pieces that are promised or sold
+	reserved := make(map[uuid.UUID]bool)  // orders that may have pieces
+	owed := make(map[uuid.UUID]bool)
+	for _, o := range s.orders(t) {
+		taken, held := s.provider.Holds(o.ID)
+		state := s.stock.State(o.ID)
+		wantTaken, wantState := int64(0), released
+		switch o.Status {
+		case domain.Confirmed:
+			wantState = sold
+			if o.Payment.Method == domain.Card {
+				wantTaken = o.Total.Amount()
+			}
+		case domain.Pending:
+			wantState = active
+			if o.Payment.Status == domain.PaymentPending {
+				t.Errorf("order %s is still being paid", o.ID)
+			}
+		}
+		if taken != wantTaken || held {
+			t.Errorf("order %s is %s: %d is taken and a promise held: %v; want %d and none", o.ID, o.Status, taken, held, wantTaken)
+		}
+		if state != wantState {
+			t.Errorf("order %s is %s: its reservation is %q, want %q", o.ID, o.Status, state, wantState)
+		}
+		if o.Status != domain.Cancelled {
+			for _, item := range o.Items {
+				promised[item.ProductID] += item.Quantity
+			}
+		}
+		reserved[o.ID], owed[o.ID] = true, true
+	}
+	for _, product := range []uuid.UUID{s.cup, s.pot, s.gift} {
+		if got, want := s.stock.Available(product), pieces-promised[product]; got != want {
+			t.Errorf("%d pieces of %s are left, want %d", got, product, want)
+		}
+	}
+	s.stock.mu.Lock()
+	for id, r := range s.stock.reservations {
+		if (r.state == active || r.state == sold) && !reserved[id] {
+			t.Errorf("pieces are %s for order %s, which is not there", r.state, id)
+		}
+	}
+	s.stock.mu.Unlock()
+	s.provider.mu.Lock()
+	for key, c := range s.provider.payments {
+		if !owed[c.orderID] && (c.captured != c.refunded || c.Status == usecase.ProviderAuthorized) {
+			t.Errorf("money is %s under %s for an order that is not there", c.Status, key)
+		}
+	}
+	s.provider.mu.Unlock()
+}
+
+// refused checks an error's reason.
+func refused(t *testing.T, err error, want *apperr.Error) *apperr.Error {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("error %v (%s), want %s", err, apperr.ReasonOf(err), want.Reason)
+	}
+	return apperr.From(err)
+}
