@@ -148,7 +148,6 @@ func (s *Store) DeleteTokensSpentBefore(ctx context.Context, before time.Time, l
 	return tag.RowsAffected(), nil
 }
 
-
 // affectedOne turns a write that found no row, though it was locked before, into an error.
 func affectedOne(what string, rows int64) error {
 	if rows != 1 {
