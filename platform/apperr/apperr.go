@@ -164,15 +164,17 @@ func From(err error) *Error {
 }
 
 // isAway reports whether err is a broken connection, to a store of whatever kind, or the word of a database that is going
-// down or has no connection to spare (SQLSTATE classes 08, 53 and 57P).
+// down (SQLSTATE class 57P), has lost a connection (08) or has none to spare (53), or could not get a lock in time or lost a
+// deadlock (55P03, 40): the same call may succeed in a moment.
 func isAway(err error) bool {
 	var (
 		network *net.OpError
 		state   interface{ SQLState() string }
 	)
 	if errors.As(err, &state) {
-		code := state.SQLState()
-		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P")
+		return slices.ContainsFunc([]string{"57P", "08", "53", "55P03", "40"}, func(class string) bool {
+			return strings.HasPrefix(state.SQLState(), class)
+		})
 	}
 	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -27,7 +27,7 @@ type Service struct {
 }
 
 // Load reads a T from the environment, by its env tags. The error names every variable that is missing or wrong, one a
-// line. A T with a Validate method is asked too.
+// line. A T with a Validate method is asked too. What T embeds must be exported: the library passes over what is not.
 func Load[T any]() (T, error) {
 	cfg, err := env.ParseAs[T]()
 	var mistakes []error

@@ -1,0 +1,213 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"shop.example/platform/postgres"
+	"shop.example/product-service/internal/domain"
+)
+
+// allLines checks that a statement has met every line.
+func allLines(lines []domain.Line) func(pgconn.CommandTag) error {
+	return func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() != int64(len(lines)) {
+			return fmt.Errorf("stock changed for %d of %d lines", tag.RowsAffected(), len(lines))
+		}
+		return nil
+	}
+}
+
+// Reserve implements usecase.ReservationStore, for a new order in three statements and two round trips, not counting
+// those that begin and end the transaction.
+func (s *Store) Reserve(ctx context.Context, request *domain.Reservation, now time.Time) (_ *domain.Reservation, err error) {
+	defer translate(&err)
+	r := request.Snapshot()
+	products, quantities := split(r.Lines)
+	return postgres.InTx(ctx, s.pool, func(tx pgx.Tx) (*domain.Reservation, error) {
+		var (
+			batch pgx.Batch
+			isNew bool
+			stock map[uuid.UUID]domain.Availability
+		)
+		// A second caller for the same order waits here for the first. The update changes nothing but locks the row: the
+		// reservation's lock comes before those of the stock, here as everywhere. xmax is 0 in rows that were just inserted.
+		batch.Queue(`INSERT INTO reservations (order_id, status, expires_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT ON CONSTRAINT reservations_pkey DO UPDATE SET status = reservations.status
+			RETURNING xmax = 0`, r.OrderID, string(r.Status), r.ExpiresAt, r.CreatedAt, r.UpdatedAt).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&isNew) })
+		batch.Queue(lockStock, products).Query(func(rows pgx.Rows) (err error) {
+			stock, err = scanStock(rows)
+			return err
+		})
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return nil, fmt.Errorf("lock: %w", err)
+		}
+		if !isNew {
+			return reserveAgain(ctx, tx, request, stock, now)
+		}
+		if err := request.Promise().Check(r.Lines, stock); err != nil {
+			return nil, err
+		}
+		tag, err := tx.Exec(ctx, `WITH l AS (
+				INSERT INTO reservation_lines (order_id, position, product_id, quantity)
+				SELECT $1, w.position, w.product_id, w.quantity
+				FROM unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS w(product_id, quantity, position)
+				RETURNING product_id, quantity)
+			UPDATE stock s SET reserved = s.reserved + l.quantity FROM l
+			WHERE s.product_id = l.product_id AND s.on_hand - s.reserved >= l.quantity`, r.OrderID, products, quantities)
+		if err == nil {
+			err = allLines(r.Lines)(tag)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("promise: %w", err)
+		}
+		return request, nil
+	})
+}
+
+// reserveAgain lets the reservation that is there answer. The stock is that of the request's lines, which are the
+// reservation's too if ReserveAgain accepts them.
+func reserveAgain(ctx context.Context, tx pgx.Tx, request *domain.Reservation, stock map[uuid.UUID]domain.Availability, now time.Time) (*domain.Reservation, error) {
+	existing, err := lockReservation(ctx, tx, request.Snapshot().OrderID)
+	if err != nil {
+		return nil, err
+	}
+	before := existing.Snapshot().UpdatedAt
+	effect, err := existing.ReserveAgain(request, now)
+	if err != nil {
+		return nil, err
+	}
+	if effect.IsNone() && existing.Snapshot().UpdatedAt.Equal(before) {
+		return existing, nil
+	}
+	// The request's lines, so that a shortage is told in its order.
+	if err := effect.Check(request.Snapshot().Lines, stock); err != nil {
+		return nil, err
+	}
+	return existing, save(ctx, tx, existing, effect, "", now)
+}
+
+// UpdateReservation implements usecase.ReservationStore.
+func (s *Store) UpdateReservation(ctx context.Context, orderID uuid.UUID, actor string, now time.Time, change func(*domain.Reservation) (domain.Effect, error)) (err error) {
+	defer translate(&err)
+	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
+		r, err := lockReservation(ctx, tx, orderID)
+		if err != nil {
+			return err
+		}
+		before := r.Snapshot().Status
+		effect, err := change(r)
+		if err != nil {
+			return err
+		}
+		if effect.IsNone() && r.Snapshot().Status == before {
+			return nil
+		}
+		if !effect.IsNone() {
+			products, _ := split(r.Snapshot().Lines)
+			rows, err := tx.Query(ctx, lockStock, products)
+			if err != nil {
+				return fmt.Errorf("lock stock: %w", err)
+			}
+			stock, err := scanStock(rows)
+			if err != nil {
+				return fmt.Errorf("lock stock: %w", err)
+			}
+			if err := effect.Check(r.Snapshot().Lines, stock); err != nil {
+				return err
+			}
+		}
+		return save(ctx, tx, r, effect, actor, now)
+	})
+}
+
+// AddTombstone implements usecase.ReservationStore.
+func (s *Store) AddTombstone(ctx context.Context, tombstone *domain.Reservation) (_ bool, err error) {
+	defer translate(&err)
+	r := tombstone.Snapshot()
+	tag, err := s.pool.Exec(ctx, `INSERT INTO reservations (order_id, status, expires_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT ON CONSTRAINT reservations_pkey DO NOTHING`, r.OrderID, string(r.Status), r.ExpiresAt, r.CreatedAt, r.UpdatedAt)
+	return tag.RowsAffected() == 1, err
+}
+
+// ExpireReservations implements usecase.OverdueStore. What another replica has in hand, or an order is just confirming, is
+// skipped; the stock of the whole batch is locked in the one order.
+func (s *Store) ExpireReservations(ctx context.Context, now time.Time, limit int) (_ int, err error) {
+	defer translate(&err)
+	return postgres.InTx(ctx, s.pool, func(tx pgx.Tx) (int, error) {
+		rows, err := tx.Query(ctx, `SELECT order_id FROM reservations WHERE status = 'active' AND expires_at <= $1
+			ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED`, now, limit)
+		if err != nil {
+			return 0, err
+		}
+		orders, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil || len(orders) == 0 {
+			return 0, err
+		}
+		// A statement of its own: the update below must begin when the locks are held, to see the stock as it is then.
+		_, err = tx.Exec(ctx, `SELECT FROM stock WHERE product_id IN (SELECT product_id FROM reservation_lines WHERE order_id = ANY($1))
+			ORDER BY product_id FOR UPDATE`, orders)
+		if err != nil {
+			return 0, fmt.Errorf("lock stock: %w", err)
+		}
+		_, err = tx.Exec(ctx, `WITH expired AS (UPDATE reservations SET status = 'expired', updated_at = $2 WHERE order_id = ANY($1))
+			UPDATE stock s SET reserved = s.reserved - l.quantity
+			FROM (SELECT product_id, sum(quantity)::bigint AS quantity FROM reservation_lines WHERE order_id = ANY($1) GROUP BY product_id) l
+			WHERE s.product_id = l.product_id`, orders, now)
+		if err != nil {
+			return 0, fmt.Errorf("give back: %w", err)
+		}
+		return len(orders), nil
+	})
+}
+
+// lockReservation locks an order's reservation and returns it with its lines, which never change.
+func lockReservation(ctx context.Context, tx pgx.Tx, orderID uuid.UUID) (*domain.Reservation, error) {
+	var (
+		status     string
+		products   []uuid.UUID
+		quantities []int64
+		r          = domain.ReservationSnapshot{OrderID: orderID}
+	)
+	err := tx.QueryRow(ctx, `SELECT r.status, r.expires_at, r.created_at, r.updated_at,
+			ARRAY(SELECT l.product_id FROM reservation_lines l WHERE l.order_id = r.order_id ORDER BY l.position),
+			ARRAY(SELECT l.quantity FROM reservation_lines l WHERE l.order_id = r.order_id ORDER BY l.position)
+		FROM reservations r WHERE r.order_id = $1 FOR UPDATE OF r`, orderID).
+		Scan(&status, &r.ExpiresAt, &r.CreatedAt, &r.UpdatedAt, &products, &quantities)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, domain.ErrReservationMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock reservation: %w", err)
+	}
+	r.Status = domain.ReservationStatus(status)
+	r.ExpiresAt, r.CreatedAt, r.UpdatedAt = r.ExpiresAt.UTC(), r.CreatedAt.UTC(), r.UpdatedAt.UTC()
+	for i, id := range products {
+		r.Lines = append(r.Lines, domain.Line{ProductID: id, Quantity: quantities[i]})
+	}
+	return domain.RestoreReservation(r), nil
+}
+
+// save keeps a changed reservation and applies its effect to the stock, which is locked.
+func save(ctx context.Context, tx pgx.Tx, reservation *domain.Reservation, e domain.Effect, actor string, now time.Time) error {
+	r := reservation.Snapshot()
+	var batch pgx.Batch
+	batch.Queue(`UPDATE reservations SET status = $2, expires_at = $3, updated_at = $4 WHERE order_id = $1`,
+		r.OrderID, string(r.Status), r.ExpiresAt, r.UpdatedAt)
+	if !e.IsNone() {
+		if err := moveStock(&batch, r.OrderID, r.Lines, e, actor, now); err != nil {
+			return err
+		}
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("save reservation: %w", err)
+	}
+	return nil
+}

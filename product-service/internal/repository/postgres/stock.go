@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"shop.example/platform/postgres"
+	"shop.example/product-service/internal/domain"
+)
+
+// AdjustStock implements usecase.StockStore.
+func (s *Store) AdjustStock(ctx context.Context, a domain.Adjustment) (after domain.Stock, replayed bool, err error) {
+	defer translate(&err)
+	after, err = postgres.InTx(ctx, s.pool, func(tx pgx.Tx) (domain.Stock, error) {
+		var current domain.Stock
+		err := tx.QueryRow(ctx, `SELECT on_hand, reserved FROM stock WHERE product_id = $1 FOR UPDATE`, a.ProductID).
+			Scan(&current.OnHand, &current.Reserved)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return domain.Stock{}, domain.ErrProductMissing
+		}
+		if err != nil {
+			return domain.Stock{}, fmt.Errorf("lock stock: %w", err)
+		}
+		// After the lock: whoever used the key for this product has committed or failed by now. One who uses it at this very
+		// moment for another product meets the unique constraint.
+		if a.Key != "" {
+			first, err := entryByKey(ctx, tx, a.Actor, a.Key)
+			switch {
+			case err == nil && first.RepeatedBy(a):
+				replayed = true
+				return first.After, nil
+			case err == nil:
+				return domain.Stock{}, domain.ErrIdempotencyKeyReused
+			case !errors.Is(err, pgx.ErrNoRows):
+				return domain.Stock{}, fmt.Errorf("find idempotency key: %w", err)
+			}
+		}
+		next, err := current.Adjust(a.Delta)
+		if err != nil {
+			return domain.Stock{}, err
+		}
+		entry := a.Entry(next)
+		_, err = tx.Exec(ctx, `WITH moved AS (UPDATE stock SET on_hand = $3 WHERE product_id = $2)
+			INSERT INTO stock_ledger (id, product_id, delta, reason, reference, actor, idempotency_key, on_hand_after, reserved_after, at)
+			VALUES ($1, $2, $4, $5, $6, $7, NULLIF($8, ''), $3, $9, $10)`,
+			entry.ID, entry.ProductID, entry.After.OnHand, entry.Delta, entry.Reason, entry.Reference, entry.Actor, entry.Key, entry.After.Reserved, entry.At)
+		if err != nil {
+			return domain.Stock{}, fmt.Errorf("change stock: %w", err)
+		}
+		return next, nil
+	})
+	return after, replayed && err == nil, err
+}
+
+func entryByKey(ctx context.Context, tx pgx.Tx, actor, key string) (e domain.LedgerEntry, err error) {
+	err = tx.QueryRow(ctx, `SELECT product_id, delta, reason, on_hand_after, reserved_after FROM stock_ledger WHERE actor = $1 AND idempotency_key = $2`, actor, key).
+		Scan(&e.ProductID, &e.Delta, &e.Reason, &e.After.OnHand, &e.After.Reserved)
+	return e, err
+}
+
+// lockStock locks the stock of products and returns it as it is then. The ORDER BY is the order of the locks: they are
+// taken after the sort.
+const lockStock = `SELECT s.product_id, s.on_hand, s.reserved, p.status FROM stock s JOIN products p ON p.id = s.product_id
+	WHERE s.product_id = ANY($1) ORDER BY s.product_id FOR UPDATE OF s`
+
+func scanStock(rows pgx.Rows) (map[uuid.UUID]domain.Availability, error) {
+	stock := make(map[uuid.UUID]domain.Availability)
+	var (
+		id     uuid.UUID
+		a      domain.Availability
+		status string
+	)
+	_, err := pgx.ForEachRow(rows, []any{&id, &a.OnHand, &a.Reserved, &status}, func() error {
+		a.Sellable = domain.ProductStatus(status).Sellable()
+		stock[id] = a
+		return nil
+	})
+	return stock, err
+}
+
+// split returns lines as columns, for unnest.
+func split(lines []domain.Line) (products []uuid.UUID, quantities []int64) {
+	for _, l := range lines {
+		products, quantities = append(products, l.ProductID), append(quantities, l.Quantity)
+	}
+	return products, quantities
+}
+
+// moveStock queues an effect on stock that is locked already, with the entries in the ledger if what is on hand changes.
+// Each line must be met: the condition and the check constraint are nets below Effect.Check.
+func moveStock(batch *pgx.Batch, orderID uuid.UUID, lines []domain.Line, e domain.Effect, actor string, at time.Time) error {
+	products, quantities := split(lines)
+	const moved = `UPDATE stock s SET on_hand = s.on_hand + $3 * l.quantity, reserved = s.reserved + $4 * l.quantity
+		FROM unnest($1::uuid[], $2::bigint[]) AS l(product_id, quantity)
+		WHERE s.product_id = l.product_id AND s.on_hand + $3 * l.quantity >= s.reserved + $4 * l.quantity AND s.reserved + $4 * l.quantity >= 0`
+	if e.OnHand == 0 {
+		batch.Queue(moved, products, quantities, e.OnHand, e.Reserved).Exec(allLines(lines))
+		return nil
+	}
+	entries := make([]uuid.UUID, len(lines))
+	for i := range entries {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("make ledger id: %w", err)
+		}
+		entries[i] = id
+	}
+	batch.Queue(`WITH moved AS (`+moved+` RETURNING s.product_id, l.quantity, s.on_hand, s.reserved)
+		INSERT INTO stock_ledger (id, product_id, delta, reason, reference, actor, on_hand_after, reserved_after, at)
+		SELECT e.id, m.product_id, $3 * m.quantity, $6, $7, $8, m.on_hand, m.reserved, $9
+		FROM moved m JOIN unnest($5::uuid[], $1::uuid[]) AS e(id, product_id) ON e.product_id = m.product_id`,
+		products, quantities, e.OnHand, e.Reserved, entries, e.Reason, orderID.String(), actor, at).Exec(allLines(lines))
+	return nil
+}

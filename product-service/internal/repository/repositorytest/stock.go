@@ -1,0 +1,290 @@
+package repositorytest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+
+	"shop.example/platform/apperr"
+	"shop.example/product-service/internal/domain"
+)
+
+func adjustStock(t *testing.T, s Store) {
+	id := stocked(t, s, "A", 0)
+	for _, step := range []struct {
+		delta, want int64
+		err         error
+	}{
+		{10, 10, nil}, {-4, 6, nil}, {-7, 6, domain.ErrInsufficientStock}, {-6, 0, nil}, {3, 3, nil},
+	} {
+		if _, _, err := s.AdjustStock(t.Context(), adjustment(t, id, step.delta, "")); !errors.Is(err, step.err) {
+			t.Errorf("%+d: got %v, want %v", step.delta, err, step.err)
+		}
+		wantStock(t, s, id, step.want, 0)
+	}
+	if _, err := s.Reserve(t.Context(), reservation(t, newID(t), domain.Line{ProductID: id, Quantity: 2}), start); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, id, -2, "")); !errors.Is(err, domain.ErrInsufficientStock) {
+		t.Errorf("below what is reserved: got %v", err)
+	}
+	wantStock(t, s, id, 3, 2)
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, newID(t), 1, "")); !errors.Is(err, domain.ErrProductMissing) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func adjustStockUnderOneKey(t *testing.T, s Store) {
+	id, other := stocked(t, s, "A", 5), stocked(t, s, "B", 5)
+	for i, wantReplayed := range []bool{false, true, true} {
+		after, replayed, err := s.AdjustStock(t.Context(), adjustment(t, id, 2, "key"))
+		if err != nil || replayed != wantReplayed || after != (domain.Stock{OnHand: 7}) {
+			t.Errorf("%d: %+v, %v, %v", i, after, replayed, err)
+		}
+		if i == 1 { // what happens in between does not change the first answer
+			if _, _, err := s.AdjustStock(t.Context(), adjustment(t, id, 1, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wantStock(t, s, id, 8, 0)
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, id, 3, "key")); !errors.Is(err, domain.ErrIdempotencyKeyReused) {
+		t.Errorf("another delta: got %v", err)
+	}
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, other, 2, "key")); !errors.Is(err, domain.ErrIdempotencyKeyReused) {
+		t.Errorf("another product: got %v", err)
+	}
+	mine := adjustment(t, other, 2, "key")
+	mine.Actor = "somebody else"
+	if _, replayed, err := s.AdjustStock(t.Context(), mine); err != nil || replayed {
+		t.Errorf("another actor's key: %v, %v", replayed, err)
+	}
+}
+
+func reserve(t *testing.T, s Store) {
+	a, b, order := stocked(t, s, "A", 5), stocked(t, s, "B", 5), newID(t)
+	r := reservation(t, order, domain.Line{ProductID: b, Quantity: 2}, domain.Line{ProductID: a, Quantity: 5})
+	got, err := s.Reserve(t.Context(), r, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := start.Add(time.Minute); !got.Snapshot().ExpiresAt.Equal(want) {
+		t.Errorf("expires at %v, want %v", got.Snapshot().ExpiresAt, want)
+	}
+	wantStock(t, s, a, 5, 5)
+	wantStock(t, s, b, 5, 2)
+}
+
+func reserveAgain(t *testing.T, s Store) {
+	a, b, order := stocked(t, s, "A", 5), stocked(t, s, "B", 5), newID(t)
+	lines := []domain.Line{{ProductID: a, Quantity: 5}, {ProductID: b, Quantity: 1}}
+	if _, err := s.Reserve(t.Context(), reservation(t, order, lines...), start); err != nil {
+		t.Fatal(err)
+	}
+	later := start.Add(30 * time.Second)
+	again, err := domain.NewReservation(order, []domain.Line{lines[1], lines[0]}, later, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Reserve(t.Context(), again, later)
+	if err != nil || !got.Snapshot().ExpiresAt.Equal(start.Add(time.Minute)) {
+		t.Errorf("the same lines: %+v, %v", got, err)
+	}
+	for _, other := range [][]domain.Line{lines[:1], {lines[0], {ProductID: b, Quantity: 2}}} {
+		if _, err := s.Reserve(t.Context(), reservation(t, order, other...), later); !errors.Is(err, domain.ErrReservationDiffers) {
+			t.Errorf("other lines: got %v", err)
+		}
+	}
+	wantStock(t, s, a, 5, 5)
+	wantStock(t, s, b, 5, 1)
+
+	// Overdue, but not swept: it is renewed without being promised twice.
+	late := start.Add(time.Hour)
+	again, err = domain.NewReservation(order, lines, late, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err = s.Reserve(t.Context(), again, late)
+	if err != nil || !got.Snapshot().ExpiresAt.Equal(late.Add(time.Minute)) {
+		t.Errorf("overdue: %+v, %v", got, err)
+	}
+	if n, err := s.ExpireReservations(t.Context(), late, 10); n != 0 || err != nil {
+		t.Errorf("a renewed reservation expired: %d, %v", n, err)
+	}
+	wantStock(t, s, a, 5, 5)
+
+	// Confirmed: still the same answer.
+	if err := confirmIt(t.Context(), s, order, late); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Reserve(t.Context(), again, late); err != nil {
+		t.Errorf("confirmed: %v", err)
+	}
+	wantStock(t, s, a, 0, 0)
+}
+
+func outOfStock(t *testing.T, s Store) {
+	a, b, order := stocked(t, s, "A", 5), stocked(t, s, "B", 1), newID(t)
+	d := details("C", "Draft", 1)
+	d.Status = domain.Draft
+	draft, unknown := addProduct(t, s, d, start), newID(t)
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, draft, 9, "")); err != nil {
+		t.Fatal(err)
+	}
+	lines := []domain.Line{
+		{ProductID: draft, Quantity: 1}, {ProductID: a, Quantity: 5}, {ProductID: b, Quantity: 2}, {ProductID: unknown, Quantity: 1},
+	}
+	_, err := s.Reserve(t.Context(), reservation(t, order, lines...), start)
+	if !errors.Is(err, domain.ErrOutOfStock) {
+		t.Fatalf("got %v", err)
+	}
+	short := func(location string, id string, available int64) apperr.Violation {
+		return apperr.Violation{Location: location, Attributes: map[string]any{"product_id": id, "available": available}}
+	}
+	want := []apperr.Violation{short("items[0]", draft.String(), 0), short("items[2]", b.String(), 1), short("items[3]", unknown.String(), 0)}
+	if diff := cmp.Diff(want, apperr.From(err).Violations, cmpopts.IgnoreFields(apperr.Violation{}, "Message")); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	wantStock(t, s, a, 5, 0)
+	wantStock(t, s, b, 1, 0)
+	// Nothing is kept of it: the order may ask for less.
+	if _, err := s.Reserve(t.Context(), reservation(t, order, lines[1]), start); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func confirm(t *testing.T, s Store) {
+	a, b, order := stocked(t, s, "A", 5), stocked(t, s, "B", 5), newID(t)
+	lines := []domain.Line{{ProductID: a, Quantity: 2}, {ProductID: b, Quantity: 3}}
+	if _, err := s.Reserve(t.Context(), reservation(t, order, lines...), start); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := confirmIt(t.Context(), s, order, start); err != nil {
+			t.Fatal(err)
+		}
+		wantStock(t, s, a, 3, 0)
+		wantStock(t, s, b, 2, 0)
+	}
+	entries, err := s.Ledger(t.Context(), b)
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	want := domain.LedgerEntry{
+		ProductID: b, Delta: -3, Reason: "order_confirmed", Reference: order.String(), Actor: "tester", After: domain.Stock{OnHand: 2}, At: start,
+	}
+	if diff := cmp.Diff(want, entries[1], cmpopts.IgnoreFields(want, "ID")); diff != "" {
+		t.Errorf("ledger (-want +got):\n%s", diff)
+	}
+	if err := confirmIt(t.Context(), s, newID(t), start); !errors.Is(err, domain.ErrReservationMissing) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func release(t *testing.T, s Store) {
+	a, promised, sold, never := stocked(t, s, "A", 5), newID(t), newID(t), newID(t)
+	line := domain.Line{ProductID: a, Quantity: 2}
+	for _, order := range []uuid.UUID{promised, sold} {
+		if _, err := s.Reserve(t.Context(), reservation(t, order, line), start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := confirmIt(t.Context(), s, sold, start); err != nil {
+		t.Fatal(err)
+	}
+	wantStock(t, s, a, 3, 2)
+	for range 2 {
+		if err := releaseIt(t.Context(), s, promised, start); err != nil {
+			t.Fatal(err)
+		}
+		wantStock(t, s, a, 3, 0)
+	}
+	for range 2 {
+		if err := releaseIt(t.Context(), s, sold, start); err != nil {
+			t.Fatal(err)
+		}
+		wantStock(t, s, a, 5, 0)
+	}
+	if err := confirmIt(t.Context(), s, promised, start); !errors.Is(err, domain.ErrReservationReleased) {
+		t.Errorf("confirm after release: %v", err)
+	}
+
+	if err := releaseIt(t.Context(), s, never, start); !errors.Is(err, domain.ErrReservationMissing) {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range []bool{true, false} {
+		if added, err := s.AddTombstone(t.Context(), domain.NewTombstone(never, start)); added != want || err != nil {
+			t.Errorf("tombstone: %v, %v, want %v", added, err, want)
+		}
+	}
+	for _, order := range []uuid.UUID{never, promised, sold} {
+		if _, err := s.Reserve(t.Context(), reservation(t, order, line), start); !errors.Is(err, domain.ErrReservationReleased) {
+			t.Errorf("reserve after release: %v", err)
+		}
+	}
+	wantStock(t, s, a, 5, 0)
+}
+
+func expiry(t *testing.T, s Store) {
+	a, b := stocked(t, s, "A", 10), stocked(t, s, "B", 10)
+	for range 3 {
+		if _, err := s.Reserve(t.Context(), reservation(t, newID(t), domain.Line{ProductID: b, Quantity: 1}, domain.Line{ProductID: a, Quantity: 2}), start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due := start.Add(time.Minute)
+	for _, step := range []struct {
+		at       time.Time
+		want     int
+		reserved int64
+	}{
+		{due.Add(-time.Microsecond), 0, 6}, {due, 2, 2}, {due, 1, 0}, {due, 0, 0},
+	} {
+		if n, err := s.ExpireReservations(t.Context(), step.at, 2); n != step.want || err != nil {
+			t.Errorf("expired %d, %v, want %d", n, err, step.want)
+		}
+		wantStock(t, s, a, 10, step.reserved)
+		wantStock(t, s, b, 10, step.reserved/2)
+	}
+}
+
+func confirmExpired(t *testing.T, s Store) {
+	a, possible, impossible, again := stocked(t, s, "A", 4), newID(t), newID(t), newID(t)
+	line := domain.Line{ProductID: a, Quantity: 1}
+	reservations := []*domain.Reservation{
+		reservation(t, possible, line), reservation(t, impossible, domain.Line{ProductID: a, Quantity: 2}), reservation(t, again, line),
+	}
+	for _, r := range reservations {
+		if _, err := s.Reserve(t.Context(), r, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := start.Add(time.Hour)
+	if n, err := s.ExpireReservations(t.Context(), late, 10); n != 3 || err != nil {
+		t.Fatalf("expired %d, %v", n, err)
+	}
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, a, -1, "")); err != nil {
+		t.Fatal(err)
+	}
+	if err := confirmIt(t.Context(), s, possible, late); err != nil {
+		t.Errorf("confirm: %v", err)
+	}
+	wantStock(t, s, a, 2, 0)
+	got, err := s.Reserve(t.Context(), reservation(t, again, line), start)
+	if err != nil || got.Snapshot().Status != domain.ReservationActive {
+		t.Errorf("reserve again: %+v, %v", got, err)
+	}
+	wantStock(t, s, a, 2, 1)
+	err = confirmIt(t.Context(), s, impossible, late)
+	if e := apperr.From(err); !errors.Is(err, domain.ErrOutOfStock) || e.Violations[0].Attributes["available"] != int64(1) {
+		t.Errorf("got %v", err)
+	}
+	if err := releaseIt(t.Context(), s, impossible, late); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	wantStock(t, s, a, 2, 1)
+}

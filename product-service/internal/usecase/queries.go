@@ -1,0 +1,153 @@
+package usecase
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"shop.example/platform/auth"
+	"shop.example/product-service/internal/domain"
+)
+
+// ProductView is a product with its stock, as readers see it.
+type ProductView struct {
+	domain.ProductSnapshot
+	Stock domain.Stock
+}
+
+// Sort is the order of a list of products.
+type Sort string
+
+// The orders. Relevance is for searches only.
+const (
+	SortNewest    Sort = "newest"
+	SortPriceAsc  Sort = "price"
+	SortPriceDesc Sort = "-price"
+	SortName      Sort = "name"
+	SortRelevance Sort = "relevance"
+)
+
+// Cursor is the place of a product in a list: what the list is sorted by, and the id where that is equal. The next page
+// begins behind it.
+type Cursor struct {
+	Number int64  `json:"n,omitempty"` // the price, the relevance, or the time of creation in microseconds
+	Text   string `json:"t,omitempty"` // the folded name
+	ID     uuid.UUID
+}
+
+// ProductQuery says which active products are wanted, and in which order.
+type ProductQuery struct {
+	Text     string // words, beginnings of words, small typos
+	Category string // an id or a slug; its descendants are included
+	MinPrice *int64 // minor units
+	MaxPrice *int64
+	InStock  *bool
+	Sort     Sort // Relevance for a search and else Newest when empty
+	After    *Cursor
+	PageSize int
+	// IncludeTotal asks for the number of all products that match.
+	IncludeTotal bool
+}
+
+// ProductPage is a part of a list.
+type ProductPage struct {
+	Products []ProductView
+	Next     *Cursor // nil on the last page
+	Total    *int64  // nil unless it was asked for
+}
+
+// ProductReader reads products.
+type ProductReader interface {
+	// Product returns one product in any state. Error: ErrProductMissing.
+	Product(ctx context.Context, ref domain.Ref) (ProductView, error)
+	// Products returns those of the products that there are, in any state and order.
+	Products(ctx context.Context, ids []uuid.UUID) ([]ProductView, error)
+	// FindProducts returns a page of active products. The query's sort is set.
+	FindProducts(ctx context.Context, q ProductQuery) (ProductPage, error)
+}
+
+// CategoryReader reads categories.
+type CategoryReader interface {
+	// Categories returns all categories, with their product counts, in any order.
+	Categories(ctx context.Context) ([]domain.Category, error)
+}
+
+// Queries reads the catalogue.
+type Queries struct {
+	products   ProductReader
+	categories CategoryReader
+}
+
+// NewQueries returns the reads of a catalogue.
+func NewQueries(products ProductReader, categories CategoryReader) *Queries {
+	return &Queries{products: products, categories: categories}
+}
+
+// Product returns a product by id or slug. One that the viewer may not see is ErrProductMissing, as one that is not there.
+func (q *Queries) Product(ctx context.Context, viewer auth.Principal, idOrSlug string) (ProductView, error) {
+	p, err := q.products.Product(ctx, domain.ParseRef(idOrSlug))
+	if err != nil {
+		return ProductView{}, fmt.Errorf("get product %q: %w", idOrSlug, err)
+	}
+	if !p.Status.VisibleTo(viewer.IsStaff()) {
+		return ProductView{}, domain.ErrProductMissing
+	}
+	return p, nil
+}
+
+// Products returns what there is of some products, inactive ones included: carts and orders decide what that means.
+func (q *Queries) Products(ctx context.Context, ids []uuid.UUID) ([]ProductView, error) {
+	products, err := q.products.Products(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("get products: %w", err)
+	}
+	return products, nil
+}
+
+// FindProducts returns a page of active products.
+func (q *Queries) FindProducts(ctx context.Context, query ProductQuery) (ProductPage, error) {
+	if query.MinPrice != nil && query.MaxPrice != nil && *query.MinPrice > *query.MaxPrice {
+		return ProductPage{}, invalid("min_price", "It must not be more than max_price.")
+	}
+	query.Sort = query.EffectiveSort()
+	page, err := q.products.FindProducts(ctx, query)
+	if err != nil {
+		return ProductPage{}, fmt.Errorf("find products: %w", err)
+	}
+	return page, nil
+}
+
+// EffectiveSort is the order in which the products are answered.
+func (q ProductQuery) EffectiveSort() Sort {
+	searching := q.Text != ""
+	switch {
+	case q.Sort == "" && searching:
+		return SortRelevance
+	case q.Sort == "" || (q.Sort == SortRelevance && !searching):
+		return SortNewest
+	default:
+		return q.Sort
+	}
+}
+
+// Categories returns the whole tree.
+func (q *Queries) Categories(ctx context.Context) ([]*domain.CategoryNode, error) {
+	categories, err := q.categories.Categories(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list categories: %w", err)
+	}
+	return domain.BuildTree(categories), nil
+}
+
+// Category returns a category with its descendants, by id or slug.
+func (q *Queries) Category(ctx context.Context, idOrSlug string) (*domain.CategoryNode, error) {
+	roots, err := q.Categories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if found := domain.FindNode(roots, domain.ParseRef(idOrSlug)); found != nil {
+		return found, nil
+	}
+	return nil, domain.ErrCategoryMissing
+}

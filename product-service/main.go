@@ -1,0 +1,167 @@
+// Command product-service keeps the catalogue, the prices and the stock of the shop.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"shop.example/platform/admin"
+	"shop.example/platform/config"
+	"shop.example/platform/grpcclient"
+	"shop.example/platform/grpcserver"
+	"shop.example/platform/health"
+	"shop.example/platform/lifecycle"
+	"shop.example/platform/logging"
+	"shop.example/platform/money"
+	"shop.example/platform/mtls"
+	"shop.example/platform/postgres"
+	"shop.example/platform/telemetry"
+	"shop.example/platform/token"
+	"shop.example/product-service/internal/delivery/rpc"
+	"shop.example/product-service/internal/delivery/sweep"
+	"shop.example/product-service/internal/demo"
+	postgresstore "shop.example/product-service/internal/repository/postgres"
+	"shop.example/product-service/internal/repository/postgres/migrations"
+	"shop.example/product-service/internal/usecase"
+)
+
+const service = "product-service"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		logging.New(os.Stdout, service, slog.LevelInfo).Error("failed", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	switch {
+	case len(args) == 0:
+		return serve(ctx, out)
+	case len(args) == 1 && args[0] == "seed-demo":
+		return seedDemo(ctx, out)
+	case len(args) == 1 && args[0] == "healthcheck":
+		return admin.Probe(ctx, os.Getenv("ADMIN_ADDR"))
+	default:
+		return fmt.Errorf("usage: %s [seed-demo | healthcheck]", service)
+	}
+}
+
+// Data is the part of the settings that the database and the catalogue need. It is exported, as is all that is read from
+// the environment: reflection reaches nothing else.
+type Data struct {
+	// unset keeps the password out of the environment of the process.
+	DatabaseURL string `env:"DATABASE_URL,required,notEmpty,unset"`
+	Currency    string `env:"CURRENCY" envDefault:"EUR"`
+}
+
+// Validate is called by config.Load.
+func (d *Data) Validate() error {
+	if _, err := money.New(0, d.Currency); err != nil {
+		return fmt.Errorf("CURRENCY: %w", err)
+	}
+	return nil
+}
+
+type settings struct {
+	config.Service
+	Data
+	UserService string `env:"USER_SERVICE_ADDR,required,notEmpty"`
+}
+
+// useCases are what the service does, on one store.
+type useCases struct {
+	catalog *usecase.Catalog
+	queries *usecase.Queries
+	stock   *usecase.Stock
+}
+
+func newUseCases(store *postgresstore.Store, currency string) useCases {
+	return useCases{
+		catalog: usecase.NewCatalog(store, store, currency, time.Now),
+		queries: usecase.NewQueries(store, store),
+		stock:   usecase.NewStock(store, store, store, time.Now),
+	}
+}
+
+func serve(ctx context.Context, out io.Writer) error {
+	cfg, err := config.Load[settings]()
+	if err != nil {
+		return err
+	}
+	log := logging.New(out, service, cfg.LogLevel)
+	slog.SetDefault(log)
+	tel, err := telemetry.Setup(ctx, service)
+	if err != nil {
+		return err
+	}
+	identity, err := mtls.Load(cfg.TLS)
+	if err != nil {
+		return err
+	}
+	if err := postgres.Migrate(ctx, cfg.DatabaseURL, migrations.FS); err != nil {
+		return err
+	}
+	pool, err := postgres.Open(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	users, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.UserService, Target: cfg.UserService, TLS: identity, Log: log})
+	if err != nil {
+		return err
+	}
+	defer users.Close()
+
+	does := newUseCases(postgresstore.New(pool), cfg.Currency)
+	monitor := health.NewMonitor(log, health.Check{Name: "postgres", Probe: pool.Ping})
+	server, err := grpcserver.New(grpcserver.Options{
+		Service: service, Addr: cfg.GRPCAddr, TLS: identity, Log: log, Health: monitor,
+		Tokens: token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify,
+		Policy: rpc.Policy,
+	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, does.catalog, does.queries, does.stock) })
+	if err != nil {
+		return err
+	}
+	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
+	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
+	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
+		tel.Component(), adminServer.Component(), sweep.Component(does.stock, log, sweep.Interval), server.Component(), monitor.Component())
+}
+
+// seedDemo migrates and loads the demo catalogue.
+func seedDemo(ctx context.Context, out io.Writer) error {
+	cfg, err := config.Load[Data]()
+	if err != nil {
+		return err
+	}
+	log := logging.New(out, service, slog.LevelInfo)
+	slog.SetDefault(log)
+	begin := time.Now()
+	if err := postgres.Migrate(ctx, cfg.DatabaseURL, migrations.FS); err != nil {
+		return err
+	}
+	pool, err := postgres.Open(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	does := newUseCases(postgresstore.New(pool), cfg.Currency)
+	summary, err := demo.Seeder{Catalog: does.catalog, Queries: does.queries, Stock: does.stock, Currency: cfg.Currency}.Seed(ctx)
+	if err != nil {
+		return fmt.Errorf("seed demo: %w", err)
+	}
+	log.InfoContext(ctx, "demo catalogue is there", "categories", summary.Categories, "products", summary.Products,
+		"created", summary.Created, "took", time.Since(begin).Round(time.Millisecond).String())
+	return nil
+}
