@@ -82,6 +82,7 @@ func serve(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("CURRENCY: %w", err)
 	}
 	log := logging.New(out, service, cfg.LogLevel)
+	slog.SetDefault(log)
 	tel, err := telemetry.Setup(ctx, service)
 	if err != nil {
 		return err

@@ -44,6 +44,9 @@ type Options struct {
 	Timeout time.Duration
 }
 
+// maxAnswer is a page of 100 products with the longest texts and twenty images each, some 8 MiB, twice.
+const maxAnswer = 16 << 20
+
 // Conn is a connection to all replicas of a service. Close it when nobody uses it any more.
 type Conn struct {
 	*grpc.ClientConn
@@ -67,6 +70,7 @@ func Dial(o Options) (*Conn, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(o.TLS.ClientTLS(o.Service))),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithFilter(notHealth))),
 		grpc.WithDefaultServiceConfig(config),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithDisableServiceConfig(), // no other one from DNS
 		// The certificate names the service, not an address; and a list of addresses has no name of its own.
 		grpc.WithAuthority(o.Service),
