@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"time"
 
@@ -47,22 +48,29 @@ func Load[T any]() (T, error) {
 	var text strings.Builder
 	text.WriteString("the environment does not fit:")
 	for _, m := range mistakes {
-		fmt.Fprintf(&text, "\n  %s", describe(m))
+		fmt.Fprintf(&text, "\n  %s", describe(m, reflect.TypeFor[T]()))
 	}
 	return cfg, errors.New(text.String())
 }
 
-// describe puts the library's errors in the reader's terms.
-func describe(err error) string {
+// describe puts the library's errors in the reader's terms, which are variables and not fields.
+func describe(err error, settings reflect.Type) string {
 	var (
 		unset env.VarIsNotSetError
 		empty env.EmptyVarError
+		parse env.ParseError
 	)
 	switch {
 	case errors.As(err, &unset):
 		return unset.Key + " must be set"
 	case errors.As(err, &empty):
 		return empty.Key + " must not be empty"
+	case errors.As(err, &parse):
+		name := parse.Name
+		if field, ok := settings.FieldByName(name); ok {
+			name, _, _ = strings.Cut(field.Tag.Get("env"), ",")
+		}
+		return fmt.Sprintf("%s: %v", name, parse.Err)
 	default:
 		return err.Error()
 	}

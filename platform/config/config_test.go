@@ -29,7 +29,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, part := range []string{"TEST_CONFIG_URL must be set", "Wait", "Retries"} {
+	for _, part := range []string{"TEST_CONFIG_URL must be set", "TEST_CONFIG_WAIT: ", "TEST_CONFIG_RETRIES: "} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in:\n%v", part, err)
 		}

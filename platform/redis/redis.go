@@ -42,7 +42,7 @@ const (
 // know whether a script took place whose answer was lost. Deadlines of contexts hold. Commands are traced by name, without
 // keys and arguments; they and the pool are measured.
 func Open(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
-	redis.SetLogger(driverLog{})
+	LogToSlog()
 	client, where, err := newClient(rawURL)
 	if err != nil {
 		return nil, err
@@ -157,6 +157,9 @@ func refused(err error) bool {
 	}
 	return false
 }
+
+// LogToSlog makes the driver log like everything else. Open does it; it is for those who make their own clients.
+func LogToSlog() { redis.SetLogger(driverLog{}) }
 
 // driverLog sends what go-redis has to say, which is about broken connections, to slog.
 type driverLog struct{}

@@ -1,0 +1,59 @@
+// Package clientip finds out which address a request comes from, without believing what the client says of itself.
+package clientip
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Resolver knows the proxies whose word on X-Forwarded-For counts.
+type Resolver struct{ trusted []netip.Prefix }
+
+// NewResolver returns a resolver that believes X-Forwarded-For from peers in the trusted networks only. Without any, the
+// header is ignored.
+func NewResolver(trusted []netip.Prefix) Resolver { return Resolver{trusted} }
+
+// Of returns the client's address: that of the peer or, if the peer is a trusted proxy, the right-most address in
+// X-Forwarded-For that is not a trusted proxy itself. Everything left of that one may be made up. The result is the zero
+// Addr only if the peer has no IP address.
+func (rs Resolver) Of(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	client := peer.Addr().Unmap().WithZone("")
+	if !rs.trusts(client) {
+		return client
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		address, err := parseHop(strings.TrimSpace(hop))
+		if err != nil {
+			return client // what stands left of nonsense can't be trusted either
+		}
+		client = address
+		if !rs.trusts(client) {
+			return client
+		}
+	}
+	return client
+}
+
+// parseHop reads an address as proxies write it: some add the port.
+func parseHop(hop string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(hop)
+	if err != nil {
+		withPort, portErr := netip.ParseAddrPort(hop)
+		if portErr != nil {
+			return netip.Addr{}, err
+		}
+		address = withPort.Addr()
+	}
+	return address.Unmap().WithZone(""), nil
+}
+
+func (rs Resolver) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(rs.trusted, func(p netip.Prefix) bool { return p.Contains(address) })
+}

@@ -1,0 +1,161 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	cartv1 "shop.example/proto/cart/v1"
+)
+
+// CartItem is a line of a cart.
+type CartItem struct {
+	ProductID          string `json:"product_id" format:"uuid"`
+	SKU                string `json:"sku"`
+	Name               string `json:"name"`
+	Image              string `json:"image" doc:"The address of a picture, empty without one."`
+	Quantity           int64  `json:"quantity"`
+	UnitPrice          Money  `json:"unit_price"`
+	LineTotal          Money  `json:"line_total"`
+	UnitPriceWhenAdded Money  `json:"unit_price_when_added"`
+	PriceChanged       bool   `json:"price_changed"`
+	Available          bool   `json:"available" doc:"Whether the product can be bought in this quantity now."`
+}
+
+// Cart is what a customer means to buy.
+type Cart struct {
+	Items      []CartItem `json:"items"`
+	ItemCount  int64      `json:"item_count" doc:"Pieces, not lines."`
+	Subtotal   Money      `json:"subtotal"`
+	Currency   string     `json:"currency"`
+	Version    int64      `json:"version"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty" doc:"Absent for a cart that was never written."`
+	PricesAsOf *time.Time `json:"prices_as_of,omitempty"`
+	Stale      bool       `json:"stale,omitempty" doc:"true if the prices are the last known ones."`
+}
+
+type cartOutput struct {
+	ETag string `header:"ETag"`
+	Body Cart
+}
+
+type addCartItemInput struct {
+	IfMatch
+	Body struct {
+		ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
+		Quantity  int64  `json:"quantity" minimum:"1" example:"1"`
+	} `nameHint:"NewCartItem"`
+}
+
+type setCartItemInput struct {
+	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
+	IfMatch
+	Body struct {
+		Quantity int64 `json:"quantity" minimum:"0" doc:"0 removes the line." example:"2"`
+	} `nameHint:"CartItemQuantity"`
+}
+
+type removeCartItemInput struct {
+	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
+	IfMatch
+}
+
+type clearCartInput struct{ IfMatch }
+
+func (s *Server) registerCart() {
+	tags := []string{"cart"}
+	register(s, huma.Operation{
+		OperationID: "get-cart", Method: http.MethodGet, Path: base + "/cart", Summary: "My cart, with live prices", Tags: tags,
+	}, s.getCart, http.StatusServiceUnavailable)
+	register(s, huma.Operation{
+		OperationID: "add-cart-item", Method: http.MethodPost, Path: base + "/cart/items", DefaultStatus: http.StatusOK,
+		Summary: "Put a product into the cart", Description: "Quantities of one product add up.", Tags: tags,
+	}, s.addCartItem, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	register(s, huma.Operation{
+		OperationID: "set-cart-item", Method: http.MethodPut, Path: base + "/cart/items/{product_id}",
+		Summary: "Set the quantity of a product", Tags: tags,
+	}, s.setCartItem, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	register(s, huma.Operation{
+		OperationID: "remove-cart-item", Method: http.MethodDelete, Path: base + "/cart/items/{product_id}", DefaultStatus: http.StatusOK,
+		Summary: "Take a product out of the cart", Tags: tags,
+	}, s.removeCartItem, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	register(s, huma.Operation{
+		OperationID: "clear-cart", Method: http.MethodDelete, Path: base + "/cart", DefaultStatus: http.StatusNoContent,
+		Summary: "Empty the cart", Tags: tags,
+	}, s.clearCart, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+}
+
+func (s *Server) getCart(ctx context.Context, _ *noInput) (*cartOutput, error) {
+	answer, err := s.services.Carts.GetCart(ctx, &cartv1.GetCartRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return cartOf(answer.GetCart()), nil
+}
+
+func (s *Server) addCartItem(ctx context.Context, in *addCartItemInput) (*cartOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.services.Carts.AddItem(ctx, &cartv1.AddItemRequest{
+		ProductId: in.Body.ProductID, Quantity: in.Body.Quantity, IfVersion: version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return cartOf(answer.GetCart()), nil
+}
+
+func (s *Server) setCartItem(ctx context.Context, in *setCartItemInput) (*cartOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.services.Carts.SetItem(ctx, &cartv1.SetItemRequest{
+		ProductId: in.ProductID, Quantity: in.Body.Quantity, IfVersion: version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return cartOf(answer.GetCart()), nil
+}
+
+func (s *Server) removeCartItem(ctx context.Context, in *removeCartItemInput) (*cartOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.services.Carts.RemoveItem(ctx, &cartv1.RemoveItemRequest{ProductId: in.ProductID, IfVersion: version})
+	if err != nil {
+		return nil, err
+	}
+	return cartOf(answer.GetCart()), nil
+}
+
+func (s *Server) clearCart(ctx context.Context, in *clearCartInput) (*noOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.services.Carts.ClearCart(ctx, &cartv1.ClearCartRequest{IfVersion: version})
+	return &noOutput{}, err
+}
+
+func cartOf(c *cartv1.Cart) *cartOutput {
+	currency := c.GetCurrency()
+	return &cartOutput{ETag: etag(c.GetVersion()), Body: Cart{
+		Items: convertAll(c.GetItems(), func(i *cartv1.CartItem) CartItem {
+			return CartItem{
+				ProductID: i.GetProductId(), SKU: i.GetSku(), Name: i.GetName(), Image: i.GetImage(), Quantity: i.GetQuantity(),
+				UnitPrice: money(i.GetUnitPrice(), currency), LineTotal: money(i.GetLineTotal(), currency),
+				UnitPriceWhenAdded: money(i.GetUnitPriceWhenAdded(), currency),
+				PriceChanged:       i.GetPriceChanged(), Available: i.GetAvailable(),
+			}
+		}),
+		ItemCount: c.GetItemCount(), Subtotal: money(c.GetSubtotal(), currency), Currency: currency, Version: c.GetVersion(),
+		ExpiresAt: optionalInstant(c.GetExpiresAt()), PricesAsOf: optionalInstant(c.GetPricesAsOf()), Stale: c.GetStale(),
+	}}
+}

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"shop.example/platform/apperr"
+)
+
+// publicCaching lets caches answer for a moment: prices and stock change, and nobody should wait long to see it. Staff and
+// everybody else are shown different things, so the answer depends on who asks.
+const (
+	publicCaching  = "public, max-age=10"
+	privateCaching = "private, no-cache"
+)
+
+// etag is the strong entity tag of a version.
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// location is where a new resource can be read.
+func locationOf(collection, id string) string { return base + "/" + collection + "/" + id }
+
+// strongTag is one strong entity tag (RFC 9110, 8.8.3).
+var strongTag = regexp.MustCompile(`^"([\x21\x23-\x7e\x80-\xff]*)"$`)
+
+// IfMatch is the precondition of writes.
+type IfMatch struct {
+	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that was read; if it is stale, the answer is 412 and nothing changes."`
+}
+
+// version is the version that the resource must still have; nil for any. A tag that was never one of ours can't match.
+func (m IfMatch) version() (*int64, error) {
+	if m.IfMatch == "" || m.IfMatch == "*" {
+		return nil, nil
+	}
+	weak := strings.HasPrefix(m.IfMatch, "W/")
+	parts := strongTag.FindStringSubmatch(strings.TrimPrefix(m.IfMatch, "W/"))
+	if parts == nil {
+		return nil, apperr.New(apperr.Malformed, apperr.Malformed.DefaultReason(), `If-Match must hold one entity tag, such as "3".`)
+	}
+	// The tag of a representation that changes without its version has a digest after the version.
+	number, _, _ := strings.Cut(parts[1], "-")
+	version, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || version < 0 || weak { // If-Match compares strongly: a weak tag never matches
+		return nil, apperr.New(apperr.VersionMismatch, apperr.VersionMismatch.DefaultReason(), "It was changed meanwhile. Read it again.")
+	}
+	return &version, nil
+}
+
+// IfNoneMatch is the condition of reads that caches remember.
+type IfNoneMatch struct {
+	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of what the client has; if nothing has changed, the answer is 304 without a body."`
+}
+
+// matches compares weakly, as RFC 9110 demands for If-None-Match.
+func (m IfNoneMatch) matches(tag string) bool {
+	for candidate := range strings.SplitSeq(m.IfNoneMatch, ",") {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// Cacheable is the answer to a read of the catalogue.
+type Cacheable[T any] struct {
+	Status       int
+	ETag         string `header:"ETag"`
+	CacheControl string `header:"Cache-Control"`
+	Vary         string `header:"Vary"`
+	Body         T
+}
+
+// cacheable answers with body, or with 304 if the client has it already. The tag is a digest of the whole representation,
+// since stock, current prices and product counts change without a new version; what has a version has it in front, so that
+// the tag also serves If-Match.
+func cacheable[T any](m IfNoneMatch, staff bool, version *int64, body T) (*Cacheable[T], error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("digest of the answer: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	// 96 bits: collisions are out of the question for versions of one resource.
+	tag := base64.RawURLEncoding.EncodeToString(sum[:12])
+	if version != nil {
+		tag = strconv.FormatInt(*version, 10) + "-" + tag
+	}
+	answer := &Cacheable[T]{Status: http.StatusOK, ETag: `"` + tag + `"`, CacheControl: publicCaching, Vary: "Authorization", Body: body}
+	if staff {
+		answer.CacheControl = privateCaching
+	}
+	if m.matches(answer.ETag) {
+		answer.Status = http.StatusNotModified
+	}
+	return answer, nil
+}

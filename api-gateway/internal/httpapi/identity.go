@@ -1,0 +1,186 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"shop.example/platform/auth"
+	userv1 "shop.example/proto/user/v1"
+)
+
+// User is a person who has an account.
+type User struct {
+	ID        string    `json:"id" format:"uuid"`
+	Email     string    `json:"email"`
+	Name      string    `json:"name"`
+	Role      string    `json:"role" enum:"customer,staff,admin"`
+	Status    string    `json:"status" enum:"active,disabled"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Session is what a client gets by signing in.
+type Session struct {
+	User         User   `json:"user"`
+	AccessToken  string `json:"access_token" doc:"A JWT, for the Authorization field."`
+	RefreshToken string `json:"refresh_token" doc:"Good for one use at /auth/refresh."`
+	TokenType    string `json:"token_type" enum:"Bearer"`
+	ExpiresIn    int64  `json:"expires_in" doc:"Seconds until the access token expires."`
+}
+
+// KeySet is the public keys that verify access tokens (RFC 7517).
+type KeySet struct {
+	Keys []map[string]any `json:"keys"`
+}
+
+type registerInput struct {
+	UserAgent
+	Body struct {
+		Email    string `json:"email" format:"email" maxLength:"254" example:"ada@example.com"`
+		Password string `json:"password" minLength:"8" maxLength:"128" doc:"Not one of the well-known ones." example:"correct horse battery"`
+		Name     string `json:"name" minLength:"1" maxLength:"200" example:"Ada Lovelace"`
+	} `nameHint:"Registration"`
+}
+
+type loginInput struct {
+	UserAgent
+	Body struct {
+		// The form is not checked: what can't be an address is answered like an unknown one.
+		Email    string `json:"email" maxLength:"254" example:"ada@example.com"`
+		Password string `json:"password" maxLength:"128" example:"correct horse battery"`
+	} `nameHint:"Credentials"`
+}
+
+type refreshInput struct {
+	UserAgent
+	Body struct {
+		RefreshToken string `json:"refresh_token" minLength:"1" maxLength:"512"`
+	} `nameHint:"RefreshToken"`
+}
+
+// UserAgent tells the owner of a session where it was opened.
+type UserAgent struct {
+	UserAgent string `header:"User-Agent" hidden:"true"`
+}
+
+// device describes the client for the list of sessions.
+func (u UserAgent) device(ctx context.Context) *userv1.Device {
+	agent := strings.ToValidUTF8(u.UserAgent, "")
+	// user-service keeps 512 characters; no real one is longer.
+	if utf8.RuneCountInString(agent) > 512 {
+		agent = string([]rune(agent)[:512])
+	}
+	return &userv1.Device{UserAgent: agent, Ip: exchangeOf(ctx).client.String()}
+}
+
+type sessionOutput struct{ Body Session }
+
+type (
+	noInput  struct{}
+	noOutput struct{}
+)
+
+type userOutput struct{ Body User }
+
+func (s *Server) registerIdentity() {
+	register(s, huma.Operation{
+		OperationID: "register", Method: http.MethodPost, Path: base + "/auth/register", DefaultStatus: http.StatusCreated,
+		Summary: "Become a customer", Tags: []string{"identity"},
+	}, s.register, http.StatusConflict, http.StatusTooManyRequests)
+	register(s, huma.Operation{
+		OperationID: "login", Method: http.MethodPost, Path: base + "/auth/login",
+		Summary: "Sign in", Tags: []string{"identity"},
+	}, s.login, http.StatusUnauthorized, http.StatusTooManyRequests)
+	register(s, huma.Operation{
+		OperationID: "refresh", Method: http.MethodPost, Path: base + "/auth/refresh",
+		Summary: "Get a new pair of tokens", Tags: []string{"identity"},
+		Description: "The refresh token is spent. One that was spent before is 401 `refresh_token_reused` and ends the session.",
+	}, s.refresh, http.StatusUnauthorized, http.StatusTooManyRequests)
+	register(s, huma.Operation{
+		OperationID: "logout", Method: http.MethodPost, Path: base + "/auth/logout", DefaultStatus: http.StatusNoContent,
+		Summary: "Sign out", Tags: []string{"identity"},
+	}, s.logout)
+	register(s, huma.Operation{
+		OperationID: "get-current-user", Method: http.MethodGet, Path: base + "/users/me",
+		Summary: "Who am I", Tags: []string{"identity"},
+	}, s.currentUser)
+	register(s, huma.Operation{
+		OperationID: "get-signing-keys", Method: http.MethodGet, Path: "/.well-known/jwks.json",
+		Summary: "The keys that verify access tokens", Tags: []string{"identity"},
+	}, s.signingKeys, http.StatusServiceUnavailable)
+}
+
+func (s *Server) register(ctx context.Context, in *registerInput) (*sessionOutput, error) {
+	answer, err := s.services.Auth.Register(ctx, &userv1.RegisterRequest{
+		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Device: in.device(ctx),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sessionOf(answer.GetUser(), answer.GetTokens()), nil
+}
+
+func (s *Server) login(ctx context.Context, in *loginInput) (*sessionOutput, error) {
+	answer, err := s.services.Auth.Login(ctx, &userv1.LoginRequest{
+		Email: in.Body.Email, Password: in.Body.Password, Device: in.device(ctx),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sessionOf(answer.GetUser(), answer.GetTokens()), nil
+}
+
+func (s *Server) refresh(ctx context.Context, in *refreshInput) (*sessionOutput, error) {
+	answer, err := s.services.Auth.Refresh(ctx, &userv1.RefreshRequest{RefreshToken: in.Body.RefreshToken, Device: in.device(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	return sessionOf(answer.GetUser(), answer.GetTokens()), nil
+}
+
+func (s *Server) logout(ctx context.Context, _ *noInput) (*noOutput, error) {
+	_, err := s.services.Auth.Logout(ctx, &userv1.LogoutRequest{})
+	return &noOutput{}, err
+}
+
+func (s *Server) currentUser(ctx context.Context, _ *noInput) (*userOutput, error) {
+	p, _ := auth.FromContext(ctx) // the table lets nobody in without one
+	answer, err := s.services.Users.GetUser(ctx, &userv1.GetUserRequest{UserId: p.UserID})
+	if err != nil {
+		return nil, err
+	}
+	return &userOutput{Body: userOf(answer.GetUser())}, nil
+}
+
+func (s *Server) signingKeys(ctx context.Context, in *IfNoneMatch) (*Cacheable[KeySet], error) {
+	answer, err := s.services.Auth.GetSigningKeys(ctx, &userv1.GetSigningKeysRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var set KeySet
+	if err := json.Unmarshal(answer.GetJwks(), &set); err != nil {
+		return nil, fmt.Errorf("parse the key set of user-service: %w", err)
+	}
+	return cacheable(*in, false, nil, set)
+}
+
+func sessionOf(u *userv1.User, t *userv1.Tokens) *sessionOutput {
+	return &sessionOutput{Body: Session{
+		User: userOf(u), AccessToken: t.GetAccessToken(), RefreshToken: t.GetRefreshToken(), TokenType: "Bearer", ExpiresIn: t.GetExpiresIn(),
+	}}
+}
+
+func userOf(u *userv1.User) User {
+	return User{
+		ID: u.GetId(), Email: u.GetEmail(), Name: u.GetName(),
+		Role: enumName(u.GetRole(), "ROLE_"), Status: enumName(u.GetStatus(), "USER_STATUS_"),
+		CreatedAt: instant(u.GetCreatedAt()), UpdatedAt: instant(u.GetUpdatedAt()),
+	}
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// maxDepth is more than any body of the contract needs, and keeps a body of brackets from using up the stack.
+const maxDepth = 32
+
+// formats are what operations read and write. The second entry is for +json types, such as that of problems.
+var formats = map[string]huma.Format{
+	"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+	"json":             {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+}
+
+// unmarshal is called twice for each body: for an any that is then held against the schema, and for the operation's type.
+// The first call is where encoding/json's leniency ends. Its errors repeat nothing of the body.
+func unmarshal(data []byte, v any) error {
+	target, ok := v.(*any)
+	if !ok {
+		return json.Unmarshal(data, v)
+	}
+	if !utf8.Valid(data) {
+		return malformedBody("The body is not valid UTF-8.")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	value, err := decode(dec, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return malformed(dec, "there is something after its end")
+	}
+	*target = value
+	return nil
+}
+
+// malformedBody says what is wrong with a body in a sentence for its sender.
+type malformedBody string
+
+func (m malformedBody) Error() string { return string(m) }
+
+func malformed(dec *json.Decoder, why string) error {
+	return malformedBody(fmt.Sprintf("The body is not valid JSON: %s, at byte %d.", why, dec.InputOffset()))
+}
+
+// fraction is a number that is no int64. No schema of the contract takes it: it is reported as being of the wrong type.
+type fraction string
+
+// decode reads one value. It refuses what parsers differ about: names that stand twice, and NUL, which PostgreSQL can't keep.
+func decode(dec *json.Decoder, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, malformed(dec, "it is nested too deeply")
+	}
+	token, err := dec.Token()
+	if err != nil {
+		return nil, malformed(dec, "it can't be parsed")
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		if t == '{' {
+			return decodeObject(dec, depth)
+		}
+		return decodeArray(dec, depth)
+	case json.Number:
+		if n, err := strconv.ParseInt(t.String(), 10, 64); err == nil {
+			return n, nil
+		}
+		return fraction(t), nil
+	case string:
+		if strings.ContainsRune(t, 0) {
+			return nil, malformed(dec, "a string contains NUL")
+		}
+		return t, nil
+	default:
+		return t, nil // bool or nil
+	}
+}
+
+func decodeObject(dec *json.Decoder, depth int) (any, error) {
+	object := make(map[string]any)
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return nil, malformed(dec, "it can't be parsed")
+		}
+		name, ok := token.(string)
+		if !ok || strings.ContainsRune(name, 0) {
+			return nil, malformed(dec, "it can't be parsed")
+		}
+		if _, twice := object[name]; twice {
+			return nil, malformed(dec, "a name stands twice in one object")
+		}
+		if object[name], err = decode(dec, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, malformed(dec, "it can't be parsed")
+	}
+	return object, nil
+}
+
+func decodeArray(dec *json.Decoder, depth int) (any, error) {
+	array := []any{}
+	for dec.More() {
+		value, err := decode(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, malformed(dec, "it can't be parsed")
+	}
+	return array, nil
+}

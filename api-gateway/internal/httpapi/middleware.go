@@ -1,0 +1,399 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/trace"
+
+	"shop.example/api-gateway/internal/authz"
+	"shop.example/api-gateway/internal/ratelimit"
+	"shop.example/platform/apperr"
+	"shop.example/platform/auth"
+	"shop.example/platform/logging"
+)
+
+const (
+	// maxBody is the contract's limit for a body.
+	maxBody = 1 << 20
+	// maxDrained and drainTimeout bound how much of a body that is too large is still read. A client that is in the middle
+	// of sending does not look for an answer, and would see a broken connection instead of the 413.
+	maxDrained   = 8 << 20
+	drainTimeout = 2 * time.Second
+	// The deadlines of the design: at the edge, and for what waits for a payment.
+	requestTimeout  = 5 * time.Second
+	checkoutTimeout = 10 * time.Second
+)
+
+// The limits. A person with a browser stays far below; a script that reads the catalogue is slowed down. Credentials may be
+// tried once a second on average: guessing gets nowhere, and an office behind one address can still sign in at nine.
+var (
+	defaultPolicy     = ratelimit.Policy{Name: "default", Quota: 200, Window: 10 * time.Second}
+	credentialsPolicy = ratelimit.Policy{Name: "credentials", Quota: 30, Window: 30 * time.Second}
+)
+
+// credentialPaths take a password or a refresh token.
+var credentialPaths = map[string]bool{
+	base + "/auth/register": true,
+	base + "/auth/login":    true,
+	base + "/auth/refresh":  true,
+}
+
+// probePaths are asked by machines that would replace a process which does not answer: they are never refused for load.
+var probePaths = map[string]bool{"/healthz": true, "/readyz": true}
+
+// saneRequestID is what we take over from a client: it ends up in headers, logs and traces.
+var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// exchange is what the layers of one request tell the line in the log. It belongs to the request's goroutine.
+type exchange struct {
+	requestID string
+	client    netip.Addr
+	principal auth.Principal
+	signedIn  bool
+	// authErr is why the token that was sent is not accepted.
+	authErr error
+	// code and cause are of the problem that was answered, if any.
+	code  string
+	cause error
+	// brokenOff says that the answer ends in the middle.
+	brokenOff bool
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange of a request; outside of one, an exchange that nobody reads.
+func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return new(exchange)
+}
+
+// identify gives the request its id, from here to the last service, and sets the header fields of every answer.
+func (s *Server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-ID")
+		if !saneRequestID.MatchString(id) {
+			id = uuid.NewString()
+		}
+		h := w.Header()
+		h.Set("X-Request-ID", id)
+		// Answers are for who asked, unless an operation says otherwise.
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		// Browsers heed it over HTTPS only, that is when a proxy in front speaks TLS.
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+
+		// Baggage goes to all services and into their logs: a client has no business there.
+		r.Header.Del("Baggage")
+		ctx := context.WithValue(r.Context(), exchangeKey{}, &exchange{requestID: id, client: s.clients.Of(r)})
+		if member, err := baggage.NewMemberRaw(logging.RequestIDMember, id); err == nil {
+			if bag, err := baggage.New(member); err == nil {
+				ctx = baggage.ContextWithBaggage(ctx, bag)
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// record writes the request's line in the log, and tells the span its route.
+func (s *Server) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		x := exchangeOf(r.Context())
+		trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("request_id", x.requestID))
+		recorder := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		// Deferred, because an answer that broke off in the middle leaves by a panic.
+		defer func() {
+			// otelhttp, right outside of here, names the span and the metrics by the route of this very request.
+			r.Pattern = chi.RouteContext(r.Context()).RoutePattern()
+			s.logRequest(r, x, recorder, time.Since(start))
+		}()
+		next.ServeHTTP(recorder, r)
+	})
+}
+
+// logRequest writes the one line that each request has in the log.
+func (s *Server) logRequest(r *http.Request, x *exchange, answer chimiddleware.WrapResponseWriter, took time.Duration) {
+	ctx := r.Context()
+	if x.signedIn {
+		ctx = auth.NewContext(ctx, x.principal)
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method),
+		slog.String("route", r.Pattern),
+		slog.String("path", r.URL.Path), // without the query: people search for private things
+		slog.Int("status", answer.Status()),
+		slog.Int("bytes", answer.BytesWritten()),
+		slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("client", x.client.String()),
+	}
+	if x.code != "" {
+		attrs = append(attrs, slog.String("code", x.code))
+	}
+	level := slog.LevelInfo
+	switch {
+	case answer.Status() >= http.StatusInternalServerError || x.brokenOff:
+		level = slog.LevelError
+		if x.cause != nil {
+			attrs = append(attrs, slog.Any("error", x.cause))
+		}
+	case probePaths[r.URL.Path]:
+		level = slog.LevelDebug // every few seconds, all alike
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// recoverPanics makes a 500 of a panic, so that one request's bug is one request's failure.
+func recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			reason := recover()
+			if reason == nil {
+				return
+			}
+			if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(reason) // net/http's own way to break a connection off
+			}
+			p := newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side.")
+			p.cause = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+			if recorder, ok := w.(chimiddleware.WrapResponseWriter); ok && recorder.Status() != 0 {
+				x := exchangeOf(r.Context())
+				x.cause, x.brokenOff = p.cause, true
+				panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+			}
+			writeProblem(w, r, p)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// shed refuses requests beyond what this process can hold, before memory or latency run away.
+func (s *Server) shed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if probePaths[r.URL.Path] {
+			next.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+			next.ServeHTTP(w, r)
+		default:
+			p := newProblem(http.StatusServiceUnavailable, "overloaded", "The shop is very busy. Try again in a moment.")
+			p.retryAfter = 1
+			writeProblem(w, r, p)
+		}
+	})
+}
+
+// refuseGarbage answers what no operation could make sense of: text that is not UTF-8 or holds NUL, which no service could
+// be sent or store.
+func refuseGarbage(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		sane := err == nil && saneText(r.URL.Path)
+		for name, values := range query {
+			sane = sane && saneText(name)
+			for _, value := range values {
+				sane = sane && saneText(value)
+			}
+		}
+		if !sane {
+			writeProblem(w, r, newProblem(http.StatusBadRequest, "malformed_request", "The URL is not valid."))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func saneText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// boundedBody is a body of which at most maxBody bytes can be read. It is closed by the server, not by its reader: what is
+// left may have to be drained.
+type boundedBody struct {
+	io.Reader
+	tooLarge bool
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		b.tooLarge = true
+	}
+	return n, err
+}
+
+func (b *boundedBody) Close() error { return nil }
+
+// limitBody keeps to the contract's limit, also for bodies that don't say how long they are.
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		original := r.Body
+		bounded := &boundedBody{Reader: http.MaxBytesReader(nil, original, maxBody)}
+		if r.ContentLength > maxBody {
+			bounded.tooLarge = true
+			writeProblem(w, r, bodyTooLarge())
+		} else {
+			r.Body = bounded
+			next.ServeHTTP(w, r)
+		}
+		if bounded.tooLarge {
+			// Neither matters if it fails: the answer is written, and the connection ends with it.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout))
+			_, _ = io.CopyN(io.Discard, original, maxDrained)
+		}
+	})
+}
+
+// authenticate finds out who is asking. It refuses nobody: a bad token is refused where the operation is known, after it was
+// counted.
+func (s *Server) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		values := r.Header.Values("Authorization")
+		if len(values) == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		x := exchangeOf(r.Context())
+		scheme, raw, _ := strings.Cut(values[0], " ")
+		if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+			x.authErr = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "Send one access token: Authorization: Bearer <token>.")
+			next.ServeHTTP(w, r)
+			return
+		}
+		p, err := s.verify(r.Context(), strings.TrimSpace(raw))
+		if err != nil {
+			x.authErr = err
+			next.ServeHTTP(w, r)
+			return
+		}
+		x.principal, x.signedIn = p, true
+		next.ServeHTTP(w, r.WithContext(auth.NewContext(r.Context(), p)))
+	})
+}
+
+// limit counts the request and refuses it if there were too many.
+func (s *Server) limit(next http.Handler) http.Handler {
+	if s.limiter == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchangeOf(r.Context())
+		policy, client := defaultPolicy, "addr:"+network(x.client)
+		switch {
+		case credentialPaths[r.URL.Path]:
+			policy = credentialsPolicy // by address always: an account must not buy more guesses
+		case x.signedIn:
+			client = "user:" + x.principal.UserID
+		}
+		decision := s.limiter.Take(r.Context(), policy, client)
+		w.Header().Set("RateLimit-Policy", policy.String())
+		w.Header().Set("RateLimit", decision.Field(policy))
+		if !decision.Allowed && !probePaths[r.URL.Path] {
+			p := newProblem(http.StatusTooManyRequests, "rate_limited", "Too many requests. Slow down, please.")
+			p.retryAfter = decision.RetryAfterSeconds()
+			writeProblem(w, r, p)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// network is what counts as one client among those who did not sign in: one IPv4 address, or the /64 that an IPv6 customer
+// is given and can choose 2^64 addresses from.
+func network(address netip.Addr) string {
+	if address.Is6() {
+		if prefix, err := address.Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return address.String()
+}
+
+// authorize holds every operation against the table.
+func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
+	x := exchangeOf(ctx.Context())
+	if err := authz.Table[ctx.Operation().OperationID].Check(x.principal, x.signedIn, x.authErr); err != nil {
+		refuse(s.api, ctx, err)
+		return
+	}
+	next(ctx)
+}
+
+// bound gives every operation its deadline, which gRPC carries on to the services.
+func bound(ctx huma.Context, next func(huma.Context)) {
+	timeout := requestTimeout
+	if longer, ok := ctx.Operation().Metadata[metaTimeout].(time.Duration); ok {
+		timeout = longer
+	}
+	bounded, cancel := context.WithTimeout(ctx.Context(), timeout)
+	defer cancel()
+	next(huma.WithContext(ctx, bounded))
+}
+
+// checkContentType refuses bodies that are not JSON before they are read. A body without a type is taken for JSON.
+func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humachi.Unwrap(ctx)
+	contentType := r.Header.Get("Content-Type")
+	if ctx.Operation().RequestBody == nil || r.ContentLength == 0 || contentType == "" {
+		next(ctx)
+		return
+	}
+	media, parameters, err := mime.ParseMediaType(contentType)
+	charset := parameters["charset"]
+	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		refuse(s.api, ctx, unsupportedMediaType())
+		return
+	}
+	next(ctx)
+}
+
+// printable is what an Idempotency-Key is made of.
+var printable = regexp.MustCompile(`^[\x20-\x7e]{1,255}$`)
+
+// checkIdempotencyKey looks at the key before the body: without one, nothing else matters.
+func (s *Server) checkIdempotencyKey(ctx huma.Context, next func(huma.Context)) {
+	need, ok := ctx.Operation().Metadata[metaIdempotency].(idempotency)
+	key := ctx.Header("Idempotency-Key")
+	switch {
+	case !ok:
+	case key == "" && need == keyRequired:
+		refuse(s.api, ctx, apperr.New(apperr.Malformed, "idempotency_key_missing", "Send an Idempotency-Key, so that a retry can't order twice."))
+		return
+	case key != "" && !printable.MatchString(key):
+		refuse(s.api, ctx, apperr.New(apperr.Malformed, apperr.Malformed.DefaultReason(), "The Idempotency-Key must be 1 to 255 printable characters.").
+			With(apperr.Violation{Location: "header.Idempotency-Key", Message: "expected 1 to 255 printable characters"}))
+		return
+	}
+	next(ctx)
+}

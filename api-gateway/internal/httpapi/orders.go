@@ -1,0 +1,330 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"shop.example/platform/apperr"
+	orderv1 "shop.example/proto/order/v1"
+)
+
+// ShippingMethod is a way of delivery.
+type ShippingMethod struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Price   Money  `json:"price"`
+	MinDays int32  `json:"min_days"`
+	MaxDays int32  `json:"max_days"`
+}
+
+// ShippingAddress is where an order goes.
+type ShippingAddress struct {
+	Recipient  string `json:"recipient" minLength:"1" maxLength:"200" example:"Ada Lovelace"`
+	Line1      string `json:"line1" minLength:"1" maxLength:"200" example:"12 St James's Square"`
+	Line2      string `json:"line2,omitempty" maxLength:"200"`
+	City       string `json:"city" minLength:"1" maxLength:"100" example:"London"`
+	Region     string `json:"region,omitempty" maxLength:"100"`
+	PostalCode string `json:"postal_code,omitempty" maxLength:"20" example:"SW1Y 4JH"`
+	Country    string `json:"country" pattern:"^[A-Z]{2}$" doc:"ISO 3166-1 alpha-2." example:"GB"`
+	Phone      string `json:"phone,omitempty" maxLength:"40"`
+}
+
+// OrderItem is a line of an order, as it was at purchase.
+type OrderItem struct {
+	ID        string `json:"id" format:"uuid"`
+	ProductID string `json:"product_id" format:"uuid"`
+	SKU       string `json:"sku"`
+	Name      string `json:"name"`
+	Quantity  int64  `json:"quantity"`
+	UnitPrice Money  `json:"unit_price"`
+	LineTotal Money  `json:"line_total"`
+}
+
+// OrderPayment is how an order is paid.
+type OrderPayment struct {
+	Status    string `json:"status" enum:"none,pending,authorized,captured,voided,partially_refunded,refunded,failed"`
+	Method    string `json:"method" enum:"card,cash_on_delivery"`
+	Provider  string `json:"provider"`
+	Reference string `json:"reference" doc:"The provider's name for the payment, empty before there is one."`
+}
+
+// HistoryEntry is a state that an order came into.
+type HistoryEntry struct {
+	Status string    `json:"status" enum:"pending,confirmed,processing,shipped,delivered,cancelled,refunded"`
+	At     time.Time `json:"at"`
+	By     string    `json:"by" doc:"A user's id, or system."`
+	Note   string    `json:"note"`
+}
+
+// Order is a purchase.
+type Order struct {
+	ID              string          `json:"id" format:"uuid"`
+	Number          string          `json:"number"`
+	UserID          string          `json:"user_id" format:"uuid"`
+	Status          string          `json:"status" enum:"pending,confirmed,processing,shipped,delivered,cancelled,refunded"`
+	Items           []OrderItem     `json:"items"`
+	Subtotal        Money           `json:"subtotal"`
+	Discount        Money           `json:"discount"`
+	Shipping        Money           `json:"shipping"`
+	Total           Money           `json:"total"`
+	Currency        string          `json:"currency"`
+	ShippingAddress ShippingAddress `json:"shipping_address"`
+	ShippingMethod  string          `json:"shipping_method"`
+	CouponCode      string          `json:"coupon_code,omitempty"`
+	Payment         OrderPayment    `json:"payment"`
+	History         []HistoryEntry  `json:"history"`
+	Version         int64           `json:"version"`
+	CreatedAt       time.Time       `json:"created_at"`
+	UpdatedAt       time.Time       `json:"updated_at"`
+}
+
+// RequestedItem is what a client wants to buy.
+type RequestedItem struct {
+	ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
+	Quantity  int64  `json:"quantity" minimum:"1" maximum:"999"`
+}
+
+// PaymentChoice is how a client wants to pay.
+type PaymentChoice struct {
+	Method string `json:"method" enum:"card,cash_on_delivery"`
+	Token  string `json:"token,omitempty" maxLength:"255" doc:"Stands for the means of payment at the provider; without one the order stays pending." example:"tok_ok"`
+}
+
+type placeOrderInput struct {
+	IdempotencyKey string `header:"Idempotency-Key" required:"true" maxLength:"255" doc:"The same key and body answer the first result again."`
+	Body           struct {
+		Items           []RequestedItem  `json:"items,omitempty" minItems:"1" maxItems:"100" doc:"The cart unless given."`
+		AddressID       string           `json:"address_id,omitempty" format:"uuid" doc:"Of the address book; or shipping_address."`
+		ShippingAddress *ShippingAddress `json:"shipping_address,omitempty"`
+		ShippingMethod  string           `json:"shipping_method" minLength:"1" maxLength:"50" example:"standard"`
+		Payment         PaymentChoice    `json:"payment"`
+		CouponCode      string           `json:"coupon_code,omitempty" maxLength:"50"`
+		ExpectedTotal   *Money           `json:"expected_total,omitempty" doc:"The order is refused if its total is another one."`
+	} `nameHint:"NewOrder"`
+}
+
+type placeOrderOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if this is the answer to an earlier request with the same key."`
+	Body     Order
+}
+
+type orderOutput struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Body   Order
+}
+
+// OrderPath names an order. It is exported because huma passes over what is embedded otherwise.
+type OrderPath struct {
+	ID string `path:"id" format:"uuid" minLength:"36" maxLength:"36"`
+}
+
+type listOrdersInput struct {
+	Status string `query:"status" enum:"pending,confirmed,processing,shipped,delivered,cancelled,refunded"`
+	UserID string `query:"user_id" format:"uuid" minLength:"36" maxLength:"36" doc:"For staff."`
+	Paging
+}
+
+type listOrdersOutput struct{ Body Page[Order] }
+
+type cancelOrderInput struct {
+	OrderPath
+	IfMatch
+	Body *struct {
+		Reason string `json:"reason,omitempty" maxLength:"500"`
+	} `nameHint:"Cancellation"`
+}
+
+type payOrderInput struct {
+	OrderPath
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Welcome, but not needed: an order is paid once, however often it is tried."`
+	Body           struct {
+		Method string `json:"method" enum:"card,cash_on_delivery"`
+		Token  string `json:"token" minLength:"1" maxLength:"255" example:"tok_ok"`
+	} `nameHint:"OrderPaymentAttempt"`
+}
+
+func (s *Server) registerOrders() {
+	tags := []string{"orders"}
+	register(s, huma.Operation{
+		OperationID: "list-shipping-methods", Method: http.MethodGet, Path: base + "/shipping-methods",
+		Responses: map[string]*huma.Response{"304": {Description: "The client has it already."}},
+		Summary:   "The ways of delivery", Tags: tags,
+	}, s.listShippingMethods)
+
+	unsettled := func() map[string]*huma.Response {
+		schema := s.api.OpenAPI().Components.Schemas.Schema(orderType, true, "Order")
+		return map[string]*huma.Response{"202": {
+			Description: "The order is pending: its payment could not be settled in time and is being settled.",
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
+		}}
+	}
+	register(s, huma.Operation{
+		OperationID: "place-order", Method: http.MethodPost, Path: base + "/orders", DefaultStatus: http.StatusCreated, Responses: unsettled(),
+		Summary: "Buy the cart, or the given items", Tags: tags,
+		Description: "409 `out_of_stock` names the lines in `errors`, with `product_id` and `available`; 402 `payment_declined` has the " +
+			"`order_id` of the order, which is cancelled.",
+		Metadata: map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyRequired},
+	}, s.placeOrder, http.StatusBadRequest, http.StatusPaymentRequired, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	register(s, huma.Operation{
+		OperationID: "list-orders", Method: http.MethodGet, Path: base + "/orders",
+		Summary: "My orders, newest first; everybody's for staff", Tags: tags,
+	}, s.listOrders, http.StatusForbidden)
+	register(s, huma.Operation{
+		OperationID: "get-order", Method: http.MethodGet, Path: base + "/orders/{id}", Summary: "An order", Tags: tags,
+	}, s.getOrder, http.StatusNotFound)
+	register(s, huma.Operation{
+		OperationID: "cancel-order", Method: http.MethodPost, Path: base + "/orders/{id}/cancel", DefaultStatus: http.StatusOK,
+		Summary: "Cancel an order that has not shipped", Tags: tags,
+	}, s.cancelOrder, http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed)
+	register(s, huma.Operation{
+		OperationID: "pay-order", Method: http.MethodPost, Path: base + "/orders/{id}/pay", DefaultStatus: http.StatusOK, Responses: unsettled(),
+		Summary: "Pay a pending order", Tags: tags,
+		Metadata: map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyOptional},
+	}, s.payOrder, http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict)
+}
+
+func (s *Server) listShippingMethods(ctx context.Context, in *IfNoneMatch) (*Cacheable[List[ShippingMethod]], error) {
+	answer, err := s.services.Orders.ListShippingMethods(ctx, &orderv1.ListShippingMethodsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return cacheable(*in, false, nil, List[ShippingMethod]{Items: convertAll(answer.GetMethods(), func(m *orderv1.ShippingMethod) ShippingMethod {
+		return ShippingMethod{ID: m.GetId(), Name: m.GetName(), Price: money(m.GetPrice(), ""), MinDays: m.GetMinDays(), MaxDays: m.GetMaxDays()}
+	})})
+}
+
+func (s *Server) placeOrder(ctx context.Context, in *placeOrderInput) (*placeOrderOutput, error) {
+	switch {
+	case in.Body.AddressID != "" && in.Body.ShippingAddress != nil:
+		return nil, apperr.InvalidField("body.address_id", "expected either address_id or shipping_address")
+	case in.Body.AddressID != "":
+		// Nobody has an address book, so no id can be in it.
+		return nil, apperr.InvalidField("body.address_id", "there is no such address")
+	case in.Body.ShippingAddress == nil:
+		return nil, apperr.InvalidField("body.shipping_address", "expected shipping_address or address_id to be present")
+	}
+	a := in.Body.ShippingAddress
+	answer, err := s.services.Orders.PlaceOrder(ctx, &orderv1.PlaceOrderRequest{
+		IdempotencyKey: in.IdempotencyKey,
+		Items: convertAll(in.Body.Items, func(i RequestedItem) *orderv1.RequestedItem {
+			return &orderv1.RequestedItem{ProductId: i.ProductID, Quantity: i.Quantity}
+		}),
+		ShippingAddress: &orderv1.Address{
+			Recipient: a.Recipient, Line1: a.Line1, Line2: a.Line2, City: a.City, Region: a.Region,
+			PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone,
+		},
+		ShippingMethod: in.Body.ShippingMethod,
+		PaymentMethod:  paymentMethod(in.Body.Payment.Method),
+		PaymentToken:   in.Body.Payment.Token,
+		CouponCode:     in.Body.CouponCode,
+		ExpectedTotal:  in.Body.ExpectedTotal.proto(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	order := orderOf(answer.GetOrder())
+	out := &placeOrderOutput{
+		Status: http.StatusCreated, Location: locationOf("orders", order.ID), ETag: etag(order.Version),
+		Replayed: replayed(answer.GetReplayed()), Body: order,
+	}
+	if answer.GetSettling() {
+		out.Status = http.StatusAccepted
+	}
+	return out, nil
+}
+
+func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listOrdersOutput, error) {
+	answer, err := s.services.Orders.ListOrders(ctx, &orderv1.ListOrdersRequest{
+		Status: enumValue[orderv1.OrderStatus](orderv1.OrderStatus_value, "ORDER_STATUS_", in.Status), UserId: in.UserID,
+		PageSize: in.PageSize, PageToken: in.PageToken, IncludeTotal: in.IncludeTotal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &listOrdersOutput{Body: Page[Order]{
+		Items: convertAll(answer.GetOrders(), orderOf), NextPageToken: answer.GetNextPageToken(), TotalSize: answer.TotalSize,
+	}}, nil
+}
+
+func (s *Server) getOrder(ctx context.Context, in *OrderPath) (*orderOutput, error) {
+	answer, err := s.services.Orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: in.ID})
+	if err != nil {
+		return nil, err
+	}
+	return orderAnswer(answer.GetOrder(), false), nil
+}
+
+func (s *Server) cancelOrder(ctx context.Context, in *cancelOrderInput) (*orderOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	request := &orderv1.CancelOrderRequest{OrderId: in.ID, IfVersion: version}
+	if in.Body != nil {
+		request.Reason = in.Body.Reason
+	}
+	answer, err := s.services.Orders.CancelOrder(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return orderAnswer(answer.GetOrder(), false), nil
+}
+
+func (s *Server) payOrder(ctx context.Context, in *payOrderInput) (*orderOutput, error) {
+	answer, err := s.services.Orders.PayOrder(ctx, &orderv1.PayOrderRequest{
+		OrderId: in.ID, PaymentMethod: paymentMethod(in.Body.Method), PaymentToken: in.Body.Token,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return orderAnswer(answer.GetOrder(), answer.GetSettling()), nil
+}
+
+func orderAnswer(o *orderv1.Order, settling bool) *orderOutput {
+	order := orderOf(o)
+	out := &orderOutput{Status: http.StatusOK, ETag: etag(order.Version), Body: order}
+	if settling {
+		out.Status = http.StatusAccepted
+	}
+	return out
+}
+
+func paymentMethod(name string) orderv1.PaymentMethod {
+	return enumValue[orderv1.PaymentMethod](orderv1.PaymentMethod_value, "PAYMENT_METHOD_", name)
+}
+
+func orderOf(o *orderv1.Order) Order {
+	currency := o.GetCurrency()
+	a := o.GetShippingAddress()
+	return Order{
+		ID: o.GetId(), Number: o.GetNumber(), UserID: o.GetUserId(), Status: enumName(o.GetStatus(), "ORDER_STATUS_"),
+		Items: convertAll(o.GetItems(), func(i *orderv1.OrderItem) OrderItem {
+			return OrderItem{
+				ID: i.GetId(), ProductID: i.GetProductId(), SKU: i.GetSku(), Name: i.GetName(), Quantity: i.GetQuantity(),
+				UnitPrice: money(i.GetUnitPrice(), currency), LineTotal: money(i.GetLineTotal(), currency),
+			}
+		}),
+		Subtotal: money(o.GetSubtotal(), currency), Discount: money(o.GetDiscount(), currency),
+		Shipping: money(o.GetShipping(), currency), Total: money(o.GetTotal(), currency), Currency: currency,
+		ShippingAddress: ShippingAddress{
+			Recipient: a.GetRecipient(), Line1: a.GetLine1(), Line2: a.GetLine2(), City: a.GetCity(), Region: a.GetRegion(),
+			PostalCode: a.GetPostalCode(), Country: a.GetCountry(), Phone: a.GetPhone(),
+		},
+		ShippingMethod: o.GetShippingMethod(), CouponCode: o.GetCouponCode(),
+		Payment: OrderPayment{
+			Status: enumName(o.GetPayment().GetStatus(), "PAYMENT_STATUS_"), Method: enumName(o.GetPayment().GetMethod(), "PAYMENT_METHOD_"),
+			Provider: o.GetPayment().GetProvider(), Reference: o.GetPayment().GetReference(),
+		},
+		History: convertAll(o.GetHistory(), func(h *orderv1.HistoryEntry) HistoryEntry {
+			return HistoryEntry{Status: enumName(h.GetStatus(), "ORDER_STATUS_"), At: instant(h.GetAt()), By: h.GetBy(), Note: h.GetNote()}
+		}),
+		Version: o.GetVersion(), CreatedAt: instant(o.GetCreatedAt()), UpdatedAt: instant(o.GetUpdatedAt()),
+	}
+}

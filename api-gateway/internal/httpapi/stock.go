@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	productv1 "shop.example/proto/product/v1"
+)
+
+type adjustStockInput struct {
+	ID             string `path:"id" format:"uuid" minLength:"36" maxLength:"36"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key again changes nothing and answers the first result."`
+	Body           struct {
+		Delta  int64  `json:"delta" minimum:"-1000000000" maximum:"1000000000" doc:"By how much the stock on hand changes; not 0." example:"25"`
+		Reason string `json:"reason" minLength:"1" maxLength:"200" example:"delivery 4711"`
+	} `nameHint:"StockAdjustment"`
+}
+
+type adjustStockOutput struct {
+	Replayed string `header:"Idempotency-Replayed" doc:"true if this is the answer to an earlier request with the same key."`
+	Body     Stock
+}
+
+func (s *Server) registerStock() {
+	register(s, huma.Operation{
+		OperationID: "adjust-stock", Method: http.MethodPost, Path: base + "/products/{id}/stock-adjustments", DefaultStatus: http.StatusCreated,
+		Summary: "Change the stock on hand", Tags: []string{"stock"},
+		Metadata: map[string]any{metaIdempotency: keyOptional},
+	}, s.adjustStock, http.StatusForbidden, http.StatusNotFound, http.StatusConflict)
+}
+
+func (s *Server) adjustStock(ctx context.Context, in *adjustStockInput) (*adjustStockOutput, error) {
+	answer, err := s.services.Stock.AdjustStock(ctx, &productv1.AdjustStockRequest{
+		ProductId: in.ID, Delta: in.Body.Delta, Reason: in.Body.Reason, IdempotencyKey: in.IdempotencyKey,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &adjustStockOutput{Replayed: replayed(answer.GetReplayed()), Body: stockOf(answer.GetStock(), true)}, nil
+}
+
+// replayed is the value of Idempotency-Replayed, which is absent otherwise.
+func replayed(is bool) string {
+	if is {
+		return "true"
+	}
+	return ""
+}
+
+func stockOf(s *productv1.Stock, staff bool) Stock {
+	stock := Stock{Available: s.GetAvailable()}
+	if staff {
+		onHand, reserved := s.GetOnHand(), s.GetReserved()
+		stock.OnHand, stock.Reserved = &onHand, &reserved
+	}
+	return stock
+}
