@@ -102,10 +102,13 @@ func CantReach(err error, calls ...string) Faults {
 	}}
 }
 
-// through makes one call. A call that fails by itself keeps its error.
-func through[T any](f Faults, name string, call func() (T, error)) (T, error) {
+// through makes one call, unless nobody waits for it any more. A call that fails by itself keeps its error.
+func through[T any](ctx context.Context, f Faults, name string, call func() (T, error)) (T, error) {
 	var none T
 	if err := f.before(name); err != nil {
+		return none, err
+	}
+	if err := ctx.Err(); err != nil {
 		return none, err
 	}
 	answer, err := call()
@@ -118,8 +121,8 @@ func through[T any](f Faults, name string, call func() (T, error)) (T, error) {
 	return answer, nil
 }
 
-func throughDo(f Faults, name string, call func() error) error {
-	_, err := through(f, name, func() (struct{}, error) { return struct{}{}, call() })
+func throughDo(ctx context.Context, f Faults, name string, call func() error) error {
+	_, err := through(ctx, f, name, func() (struct{}, error) { return struct{}{}, call() })
 	return err
 }
 
@@ -129,11 +132,11 @@ type faultyAttempts struct {
 }
 
 func (s faultyAttempts) FindAttempt(ctx context.Context, userID uuid.UUID, key string) (usecase.Attempt, error) {
-	return through(s.Faults, "attempts.FindAttempt", func() (usecase.Attempt, error) { return s.to.FindAttempt(ctx, userID, key) })
+	return through(ctx, s.Faults, "attempts.FindAttempt", func() (usecase.Attempt, error) { return s.to.FindAttempt(ctx, userID, key) })
 }
 
 func (s faultyAttempts) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, keep time.Duration, settleAt time.Time) (usecase.Lease, error) {
-	return through(s.Faults, "attempts.Begin", func() (usecase.Lease, error) { return s.to.Begin(ctx, o, a, keep, settleAt) })
+	return through(ctx, s.Faults, "attempts.Begin", func() (usecase.Lease, error) { return s.to.Begin(ctx, o, a, keep, settleAt) })
 }
 
 type faultyOrders struct {
@@ -145,7 +148,7 @@ func (s faultyOrders) Decide(
 	ctx context.Context, id uuid.UUID, held usecase.Lease, decide func(*domain.Order) (usecase.Change, error),
 ) (*domain.Order, usecase.Lease, error) {
 	var lease usecase.Lease
-	order, err := through(s.Faults, "orders.Decide", func() (order *domain.Order, err error) {
+	order, err := through(ctx, s.Faults, "orders.Decide", func() (order *domain.Order, err error) {
 		order, lease, err = s.to.Decide(ctx, id, held, decide)
 		return order, err
 	})
@@ -156,7 +159,7 @@ func (s faultyOrders) Decide(
 }
 
 func (s faultyOrders) Order(ctx context.Context, id uuid.UUID) (*domain.Order, error) {
-	return through(s.Faults, "orders.Order", func() (*domain.Order, error) { return s.to.Order(ctx, id) })
+	return through(ctx, s.Faults, "orders.Order", func() (*domain.Order, error) { return s.to.Order(ctx, id) })
 }
 
 type faultyUsers struct {
@@ -165,7 +168,7 @@ type faultyUsers struct {
 }
 
 func (s faultyUsers) Active(ctx context.Context, userID uuid.UUID) (bool, error) {
-	return through(s.Faults, "users.Active", func() (bool, error) { return s.to.Active(ctx, userID) })
+	return through(ctx, s.Faults, "users.Active", func() (bool, error) { return s.to.Active(ctx, userID) })
 }
 
 type faultyCarts struct {
@@ -174,11 +177,11 @@ type faultyCarts struct {
 }
 
 func (s faultyCarts) Lines(ctx context.Context) ([]usecase.Line, error) {
-	return through(s.Faults, "carts.Lines", func() ([]usecase.Line, error) { return s.to.Lines(ctx) })
+	return through(ctx, s.Faults, "carts.Lines", func() ([]usecase.Line, error) { return s.to.Lines(ctx) })
 }
 
 func (s faultyCarts) RemovePurchased(ctx context.Context, userID, orderID uuid.UUID, lines []usecase.Line) error {
-	return throughDo(s.Faults, "carts.RemovePurchased", func() error { return s.to.RemovePurchased(ctx, userID, orderID, lines) })
+	return throughDo(ctx, s.Faults, "carts.RemovePurchased", func() error { return s.to.RemovePurchased(ctx, userID, orderID, lines) })
 }
 
 type faultyCatalog struct {
@@ -187,7 +190,7 @@ type faultyCatalog struct {
 }
 
 func (s faultyCatalog) Products(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]usecase.Product, error) {
-	return through(s.Faults, "catalog.Products", func() (map[uuid.UUID]usecase.Product, error) { return s.to.Products(ctx, ids) })
+	return through(ctx, s.Faults, "catalog.Products", func() (map[uuid.UUID]usecase.Product, error) { return s.to.Products(ctx, ids) })
 }
 
 type faultyStock struct {
@@ -196,15 +199,15 @@ type faultyStock struct {
 }
 
 func (s faultyStock) Reserve(ctx context.Context, orderID uuid.UUID, lines []usecase.Line, ttl time.Duration) error {
-	return throughDo(s.Faults, "stock.Reserve", func() error { return s.to.Reserve(ctx, orderID, lines, ttl) })
+	return throughDo(ctx, s.Faults, "stock.Reserve", func() error { return s.to.Reserve(ctx, orderID, lines, ttl) })
 }
 
 func (s faultyStock) Confirm(ctx context.Context, orderID uuid.UUID) error {
-	return throughDo(s.Faults, "stock.Confirm", func() error { return s.to.Confirm(ctx, orderID) })
+	return throughDo(ctx, s.Faults, "stock.Confirm", func() error { return s.to.Confirm(ctx, orderID) })
 }
 
 func (s faultyStock) Release(ctx context.Context, orderID uuid.UUID) error {
-	return throughDo(s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID) })
+	return throughDo(ctx, s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID) })
 }
 
 type faultyPayments struct {
@@ -215,19 +218,19 @@ type faultyPayments struct {
 func (s faultyPayments) Name() string { return s.to.Name() }
 
 func (s faultyPayments) Authorize(ctx context.Context, key string, orderID uuid.UUID, amount money.Money, token string) (usecase.ProviderPayment, error) {
-	return through(s.Faults, "payments.Authorize", func() (usecase.ProviderPayment, error) {
+	return through(ctx, s.Faults, "payments.Authorize", func() (usecase.ProviderPayment, error) {
 		return s.to.Authorize(ctx, key, orderID, amount, token)
 	})
 }
 
 func (s faultyPayments) Find(ctx context.Context, key string) (usecase.ProviderPayment, error) {
-	return through(s.Faults, "payments.Find", func() (usecase.ProviderPayment, error) { return s.to.Find(ctx, key) })
+	return through(ctx, s.Faults, "payments.Find", func() (usecase.ProviderPayment, error) { return s.to.Find(ctx, key) })
 }
 
 func (s faultyPayments) Capture(ctx context.Context, key, paymentID string) (usecase.ProviderPayment, error) {
-	return through(s.Faults, "payments.Capture", func() (usecase.ProviderPayment, error) { return s.to.Capture(ctx, key, paymentID) })
+	return through(ctx, s.Faults, "payments.Capture", func() (usecase.ProviderPayment, error) { return s.to.Capture(ctx, key, paymentID) })
 }
 
 func (s faultyPayments) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
-	return through(s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key, amount) })
+	return through(ctx, s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key, amount) })
 }

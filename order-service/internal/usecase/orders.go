@@ -48,3 +48,46 @@ func (c *Checkout) Cancel(ctx context.Context, caller auth.Principal, wish Cance
 	}
 	return reversed.Snapshot(), nil
 }
+
+// PayOrder is a customer's wish to pay a pending order.
+type PayOrder struct {
+	OrderID uuid.UUID
+	Method  domain.PaymentMethod
+	Token   string
+}
+
+// Pay pays a pending order of the caller's. A declined payment leaves it pending.
+func (c *Checkout) Pay(ctx context.Context, caller auth.Principal, wish PayOrder) (Placed, error) {
+	order, lease, err := c.orders.Decide(ctx, wish.OrderID, Lease{}, func(o *domain.Order) (Change, error) {
+		if !o.VisibleTo(caller.UserID, false) {
+			return Change{}, domain.ErrOrderMissing
+		}
+		now := c.now()
+		if due, open := o.PaymentDue(); open && !now.Before(due) {
+			return Change{}, domain.ErrNotPayable
+		}
+		if err := o.BeginPayment(wish.Method, c.payments.Name(), false, now); err != nil {
+			return Change{}, err
+		}
+		return Change{Keep: leaseFor, Settle: Plan{At: now.Add(firstLook)}}, nil
+	})
+	if errors.Is(err, domain.ErrBusy) {
+		return Placed{}, c.busyFor(ctx, wish.OrderID, caller.UserID, false)
+	}
+	if err != nil {
+		return Placed{}, err
+	}
+	return c.drive(ctx, order, lease, wish.Token)
+}
+
+// busyFor tells those who may see an order that it is being worked on. For anybody else it does not exist.
+func (c *Checkout) busyFor(ctx context.Context, orderID uuid.UUID, userID string, staff bool) error {
+	order, err := c.orders.Order(ctx, orderID)
+	if err != nil {
+		return err
+	}
+	if !order.VisibleTo(userID, staff) {
+		return domain.ErrOrderMissing
+	}
+	return domain.ErrBusy
+}

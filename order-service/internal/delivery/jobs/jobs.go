@@ -20,13 +20,15 @@ import (
 const (
 	// workers is how many jobs run at once. Most wait for other services, and each holds a database connection now and then.
 	workers = 10
-	// jobTimeout bounds a job: a settlement is a handful of calls of at most 5 s.
-	jobTimeout = 20 * time.Second
-	// rescueAfter is when a job of a worker that died is given to another one.
-	rescueAfter = 30 * time.Second
-	// retryAfter is the pause after a failure. It does not grow much: what fails is a dependency that is away, and when it
-	// is back, customers wait for their orders.
-	retryAfter = 2 * time.Second
+	// jobTimeout bounds a job: a settlement is a handful of calls that take milliseconds, or 5 s when something hangs.
+	jobTimeout = 15 * time.Second
+	// rescueAfter is when a job counts as left behind by a worker that died. River looks for such jobs every 30 s, so they
+	// run again within 47 s: no order stays in between for a minute.
+	rescueAfter = 17 * time.Second
+	// retryStep and retryAtMost are the pause after a failure, which grows by the step each time. It stays below half a
+	// minute, because what fails is a dependency that is away, and when it is back, customers wait for their orders.
+	retryStep   = 2 * time.Second
+	retryAtMost = 30 * time.Second
 	// keysLive is how long an Idempotency-Key is kept, as the API promises.
 	keysLive = 24 * time.Hour
 	// sweepEvery keeps the table small without being noticed.
@@ -101,7 +103,9 @@ func (w *settleWorker) Work(ctx context.Context, j *river.Job[job.Settle]) error
 	}
 }
 
-func (w *settleWorker) NextRetry(*river.Job[job.Settle]) time.Time { return time.Now().Add(retryAfter) }
+func (w *settleWorker) NextRetry(j *river.Job[job.Settle]) time.Time {
+	return time.Now().Add(min(time.Duration(j.Attempt)*retryStep, retryAtMost))
+}
 
 type sweepWorker struct {
 	river.WorkerDefaults[job.SweepAttempts]

@@ -1,0 +1,163 @@
+package usecase_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/auth"
+)
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		method  domain.PaymentMethod
+		token   string
+		work    time.Duration
+		by      func(*shop) auth.Principal
+		payment domain.PaymentStatus
+	}{
+		{"unpaid", domain.Card, "", 0, (*shop).principal, domain.PaymentNone},
+		{"just paid", domain.Card, tokOK, 0, (*shop).principal, domain.PaymentRefunded},
+		{"paid, its pieces taken off the shelf", domain.Card, tokOK, time.Minute, (*shop).principal, domain.PaymentRefunded},
+		{"on delivery", domain.CashOnDelivery, "", time.Minute, (*shop).principal, domain.PaymentVoided},
+		{"not settled, the money promised", domain.Card, tokTimeout, 0, (*shop).principal, domain.PaymentVoided},
+		{"not settled, the provider has not heard of it", domain.Card, tokLost, 0, (*shop).principal, domain.PaymentVoided},
+		{"by staff", domain.Card, tokOK, time.Minute, func(*shop) auth.Principal { return staff }, domain.PaymentRefunded},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			wish := s.wish(tc.token)
+			wish.Method = tc.method
+			id := s.place(t, wish).Order.ID
+			s.work(t, s.healthy(), tc.work)
+
+			by := tc.by(s)
+			got, err := s.healthy().Cancel(s.ctx(t), by, usecase.Cancellation{OrderID: id, Reason: "too blue"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Status != domain.Cancelled || got.Payment.Status != tc.payment {
+				t.Errorf("the order is %s, its payment %s; want it cancelled, %s", got.Status, got.Payment.Status, tc.payment)
+			}
+			if last := got.History[len(got.History)-1]; last.By != by.UserID || last.Note != "too blue" {
+				t.Errorf("the history ends with %+v", last)
+			}
+			s.agrees(t) // at once
+			if plans := s.store.Plans(); len(plans) != 0 {
+				t.Errorf("still planned: %v", plans)
+			}
+			again, err := s.healthy().Cancel(s.ctx(t), by, usecase.Cancellation{OrderID: id, Reason: "too green", IfVersion: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(got, again, moneyIsAValue); diff != "" {
+				t.Errorf("cancelling it twice changes it:\n%s", diff)
+			}
+			s.work(t, s.healthy(), time.Minute)
+			s.agrees(t)
+		})
+	}
+}
+
+func TestCancelRefuses(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.place(t, s.wish(tokOK)).Order
+	for _, tc := range []struct {
+		name string
+		by   auth.Principal
+		wish usecase.Cancellation
+		want error
+	}{
+		{"another customer", stranger, usecase.Cancellation{OrderID: o.ID}, domain.ErrOrderMissing},
+		{"another customer who knows the version", stranger, usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version}, domain.ErrOrderMissing},
+		{"an order that is not", s.principal(), usecase.Cancellation{OrderID: uuid.New()}, domain.ErrOrderMissing},
+		{"an old version", s.principal(), usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version - 1}, domain.ErrVersion},
+		{"a version to come", staff, usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version + 1}, domain.ErrVersion},
+	} {
+		if _, err := s.healthy().Cancel(s.ctx(t), tc.by, tc.wish); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+		}
+	}
+	if got := s.order(t, o.ID); got.Status != domain.Confirmed || got.Version != o.Version {
+		t.Errorf("the order is %s, version %d", got.Status, got.Version)
+	}
+	if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version}); err != nil {
+		t.Errorf("the right version: %v", err)
+	}
+}
+
+// While an order is being worked on, its customer is told so, and to others it is not there.
+func TestWhileBusy(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var own, others, othersPay error
+	slow := s.process(Faults{Before: func(call string) error {
+		if call == "payments.Capture" {
+			id := s.orders(t)[0].ID
+			_, own = s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: id})
+			_, others = s.healthy().Cancel(s.ctx(t), stranger, usecase.Cancellation{OrderID: id})
+			_, othersPay = s.healthy().Pay(s.ctx(t), stranger, usecase.PayOrder{OrderID: id, Method: domain.Card, Token: tokOK})
+		}
+		return nil
+	}})
+	placed, err := slow.Place(s.ctx(t), s.wish(tokOK))
+	if err != nil || placed.Order.Status != domain.Confirmed {
+		t.Errorf("the checkout: %v, %s", err, placed.Order.Status)
+	}
+	refused(t, own, domain.ErrBusy)
+	refused(t, others, domain.ErrOrderMissing)
+	refused(t, othersPay, domain.ErrOrderMissing)
+}
+
+// The customer's answer does not depend on whether stock and money can be given back at once, or on who else looks at the
+// order then.
+func TestCancelWhileOthersAreAway(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"stock.Release", "payments.Reverse"} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			o := s.place(t, s.wish(tokOK)).Order
+			away := s.process(CantReach(errAway, call))
+			got, err := away.Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID})
+			if err != nil || got.Status != domain.Cancelled || got.Payment.Status != domain.PaymentCaptured {
+				t.Errorf("%v, the order is %s, its payment %s", err, got.Status, got.Payment.Status)
+			}
+			s.work(t, away, time.Hour)
+			s.work(t, s.healthy(), time.Minute)
+			s.agrees(t)
+			if got := s.order(t, o.ID).Payment.Status; got != domain.PaymentRefunded {
+				t.Errorf("its payment is %s", got)
+			}
+		})
+	}
+}
+
+// Cancelled in the moment between the confirmation and what follows from it: the pieces must not be taken after all.
+func TestCancelBeatsTheFollowUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.place(t, s.wish(tokOK)).Order
+	slow := s.process(Faults{Before: func(call string) error {
+		if call == "stock.Confirm" {
+			if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}})
+	s.work(t, slow, time.Minute)
+	s.agrees(t)
+	if plans := s.store.Plans(); len(plans) != 0 {
+		t.Errorf("still planned: %v", plans)
+	}
+}
