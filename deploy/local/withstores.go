@@ -23,7 +23,7 @@ func withStores(ctx context.Context, args []string) (err error) {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return errors.New("with-stores needs a command: with-stores -- go test ./...")
+		return errors.New("with-stores needs a command, as in: with-stores -- go test -C platform ./pgtest")
 	}
 	dir, err := os.MkdirTemp("", "shop-stores-")
 	if err != nil {

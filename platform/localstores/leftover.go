@@ -61,8 +61,8 @@ func runsOn(pid int, dataFolder, program string) bool {
 		if err != nil {
 			return false
 		}
-		real, err := filepath.EvalSymlinks(dataFolder)
-		return err == nil && at == real
+		folder, err := filepath.EvalSymlinks(dataFolder)
+		return err == nil && at == folder
 	}
 	command, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && strings.Contains(string(command), program)

@@ -1,6 +1,7 @@
 package localstores
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func launch(ctx context.Context, name string, spec child.Spec, logFile string, r
 	err = until(ctx, func() (bool, error) {
 		select {
 		case <-process.Done():
-			return false, fmt.Errorf("ended with %v", process.Err())
+			return false, fmt.Errorf("it ended: %w", cmp.Or(process.Err(), errors.New("exit code 0")))
 		default:
 			return ready(ctx, process)
 		}

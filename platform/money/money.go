@@ -124,7 +124,7 @@ func (m Money) signed(hi, lo uint64, negative bool) (Money, error) {
 
 func magnitude(n int64) uint64 {
 	if n < 0 {
-		return -uint64(n)
+		return -uint64(n) //nolint:gosec // two's complement: this is the magnitude, of the least int64 too
 	}
 	return uint64(n)
 }

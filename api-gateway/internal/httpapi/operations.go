@@ -92,7 +92,7 @@ func (s *Server) serveDocument() error {
 
 	docs := v5emb.NewHandlerWithConfig(swgui.Config{Title: "Shop", SwaggerJSON: "/openapi.json", BasePath: "/docs"})
 	page := httptest.NewRecorder()
-	docs.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/docs/", http.NoBody))
+	docs.ServeHTTP(page, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/docs/", http.NoBody))
 	policy := pagePolicy(page.Body.Bytes())
 	index := static("text/html; charset=utf-8", page.Body.Bytes())
 	withPolicy := func(w http.ResponseWriter, r *http.Request) {

@@ -58,7 +58,7 @@ func prepare(o Options) (_ *plan, err error) {
 	}
 	defer func() {
 		if err != nil {
-			data.close()
+			err = errors.Join(err, data.close())
 		}
 	}()
 	if o.Reset {

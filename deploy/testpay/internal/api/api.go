@@ -275,7 +275,7 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		lines := json.NewEncoder(w)
 		for _, e := range entries {
-			if err := lines.Encode(e); err != nil {
+			if lines.Encode(e) != nil {
 				return nil // the client went away: nobody is left to tell
 			}
 		}
