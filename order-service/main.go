@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -75,9 +76,11 @@ func (s *settings) Validate() error {
 		return fmt.Errorf("PAYMENT_PROVIDER must be test, not %q", s.Provider)
 	case s.TestPayURL == "" || s.TestPayKey == "":
 		return errors.New("PAYMENT_PROVIDER=test needs TESTPAY_URL and TESTPAY_API_KEY")
-	default:
-		return nil
 	}
+	if u, err := url.Parse(s.TestPayURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("TESTPAY_URL must be a URL such as http://127.0.0.1:8090")
+	}
+	return nil
 }
 
 func serve(ctx context.Context, out io.Writer) error {
@@ -128,7 +131,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	stock := client.NewProducts(products)
 	checkout := usecase.NewCheckout(usecase.CheckoutParts{
 		Attempts: store, Orders: store, Users: client.NewUsers(users), Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
-		Payments: client.NewTestPay(cfg.TestPayURL, cfg.TestPayKey), Shipping: shipping, Now: now, Log: log,
+		Payments: client.NewTestPay(cfg.TestPayURL, cfg.TestPayKey, client.ProviderTimeout), Shipping: shipping, Now: now, Log: log,
 	})
 	workers, err := jobs.Component(pool, checkout, store, log)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,9 +22,9 @@ import (
 )
 
 const (
-	// providerTimeout bounds one call of the provider: the rest of a checkout's 10 s must do for the stock, and for writing
+	// ProviderTimeout bounds one call of the provider: the rest of a checkout's 10 s must do for the stock, and for writing
 	// down that the outcome is not known.
-	providerTimeout = 4 * time.Second
+	ProviderTimeout = 4 * time.Second
 	// maxAnswer is a hundred times what the provider answers.
 	maxAnswer = 64 << 10
 )
@@ -35,12 +36,12 @@ type TestPay struct {
 	http   *http.Client
 }
 
-// NewTestPay returns a client of the provider at base, such as http://127.0.0.1:8090.
-func NewTestPay(base, apiKey string) *TestPay {
+// NewTestPay returns a client of the provider at base, such as http://127.0.0.1:8090. timeout bounds each call.
+func NewTestPay(base, apiKey string, timeout time.Duration) *TestPay {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // as many checkouts as run at once on a busy replica
-	return &TestPay{base: base, apiKey: apiKey, http: &http.Client{
-		Transport: otelhttp.NewTransport(transport), Timeout: providerTimeout,
+	return &TestPay{base: strings.TrimSuffix(base, "/"), apiKey: apiKey, http: &http.Client{
+		Transport: otelhttp.NewTransport(transport), Timeout: timeout,
 	}}
 }
 
@@ -49,6 +50,8 @@ type payment struct {
 	ID          string `json:"id"`
 	Status      string `json:"status"`
 	FailureCode string `json:"failure_code"`
+	// replayed says that this is the answer to an earlier call under the same key. The payment may have gone on since.
+	replayed bool
 }
 
 // refusal is the provider's answer to what it does not do.
@@ -80,11 +83,7 @@ func (p *TestPay) Authorize(ctx context.Context, key string, orderID uuid.UUID, 
 	if err != nil {
 		return settled(err, "authorize the payment")
 	}
-	if answer.Status == "pending" {
-		// Under a key that was used before this is the first answer, and the payment may have gone on since.
-		return p.byKey(ctx, key)
-	}
-	return toPayment(answer)
+	return p.present(ctx, key, answer)
 }
 
 // Capture implements usecase.Payments.
@@ -93,7 +92,7 @@ func (p *TestPay) Capture(ctx context.Context, key, paymentID string) (usecase.P
 	if err != nil {
 		return settled(err, "capture the payment")
 	}
-	return toPayment(answer)
+	return p.present(ctx, key, answer)
 }
 
 // Find implements usecase.Payments.
@@ -114,7 +113,21 @@ func (p *TestPay) Reverse(ctx context.Context, key string, amount money.Money) (
 	}
 	answer, err := p.post(ctx, "/v1/payments/"+url.PathEscape(reversed.ID)+"/refunds", key+":refund", map[string]any{"amount": amount.Amount()})
 	if err != nil {
-		return settled(err, "refund the payment")
+		reversed, err = settled(err, "refund the payment")
+	} else {
+		reversed, err = toPayment(answer)
+	}
+	if err == nil && reversed.Status != usecase.ProviderRefunded {
+		// Somebody has given a part of it back at the provider: it takes a human to say what of the rest is whose.
+		return usecase.ProviderPayment{}, fmt.Errorf("refund the payment: it is %s", reversed.Status)
+	}
+	return reversed, err
+}
+
+// present is the payment as it stands now.
+func (p *TestPay) present(ctx context.Context, key string, answer payment) (usecase.ProviderPayment, error) {
+	if answer.replayed {
+		return p.byKey(ctx, key)
 	}
 	return toPayment(answer)
 }
@@ -206,5 +219,6 @@ func (p *TestPay) call(ctx context.Context, method, path, key string, body []byt
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return payment{}, fmt.Errorf("read the provider's answer: %w", err)
 	}
+	answer.replayed = resp.Header.Get("Idempotency-Replayed") == "true"
 	return answer, nil
 }

@@ -10,7 +10,7 @@ type ShippingMethod struct {
 	ID               string
 	Name             string
 	Price            money.Money
-	MinDays, MaxDays int
+	MinDays, MaxDays int32
 }
 
 // ShippingMethods are the ways of delivery on offer.

@@ -46,16 +46,20 @@ func remember(ctx context.Context, jobs []*rivertype.JobInsertParams, insert fun
 	return insert(ctx)
 }
 
-func resume(ctx context.Context, j *rivertype.JobRow, work func(context.Context) error) error {
+// Context returns ctx with the trace, and the request id, that a job was planned in.
+func Context(ctx context.Context, j *rivertype.JobRow) context.Context {
 	var metadata map[string]json.RawMessage
 	carrier := propagation.MapCarrier{}
 	// A job without a trace, or with one that can't be read, starts one of its own.
 	if json.Unmarshal(j.Metadata, &metadata) == nil {
 		_ = json.Unmarshal(metadata[traceMember], &carrier)
 	}
-	ctx = otel.GetTextMapPropagator().Extract(ctx, carrier)
+	return otel.GetTextMapPropagator().Extract(ctx, carrier)
+}
+
+func resume(ctx context.Context, j *rivertype.JobRow, work func(context.Context) error) error {
 	ctx, span := otel.Tracer("shop.example/order-service/internal/job").
-		Start(ctx, "job "+j.Kind, trace.WithSpanKind(trace.SpanKindConsumer))
+		Start(Context(ctx, j), "job "+j.Kind, trace.WithSpanKind(trace.SpanKindConsumer))
 	defer span.End()
 	err := work(ctx)
 	if err != nil {

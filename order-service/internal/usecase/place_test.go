@@ -147,7 +147,7 @@ func TestPlaceRefuses(t *testing.T) {
 			if n := len(s.orders(t)); n != 0 {
 				t.Errorf("it left %d orders", n)
 			}
-			if len(s.provider.payments) != 0 || len(s.stock.reservations) != 0 {
+			if s.provider.Calls() != 0 || len(s.stock.Orders()) != 0 {
 				t.Error("it asked for money or pieces")
 			}
 			// What was refused before it began does not use the key up.

@@ -12,6 +12,7 @@ import (
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/repository/memory"
 	"shop.example/order-service/internal/usecase"
+	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	"shop.example/platform/money"
@@ -23,17 +24,30 @@ const (
 	shippingC = 490
 )
 
+// As the doubles name them.
+const (
+	tokOK       = usecasetest.TokOK
+	tokDeclined = usecasetest.TokDeclined
+	tokLate     = usecasetest.TokLate
+	tokTimeout  = usecasetest.TokTimeout
+	tokLost     = usecasetest.TokLost
+
+	active   = usecasetest.Active
+	sold     = usecasetest.Sold
+	released = usecasetest.Released
+)
+
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // shop is all that outlives a process: the store, and the services and the provider around it.
 type shop struct {
-	clock    *Clock
+	clock    *usecasetest.Clock
 	store    *memory.Store
-	users    *FakeUsers
-	carts    *FakeCarts
-	catalog  *FakeCatalog
-	stock    *FakeStock
-	provider *FakeProvider
+	users    *usecasetest.FakeUsers
+	carts    *usecasetest.FakeCarts
+	catalog  *usecasetest.FakeCatalog
+	stock    *usecasetest.FakeStock
+	provider *usecasetest.FakeProvider
 	shipping domain.ShippingMethods
 
 	customer uuid.UUID
@@ -48,16 +62,16 @@ func newShop(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := &Clock{at: noon}
-	stock := &FakeStock{onHand: make(map[uuid.UUID]int64), reservations: make(map[uuid.UUID]*reservation)}
+	clock := usecasetest.NewClock(noon)
+	stock := usecasetest.NewFakeStock()
 	s := &shop{
 		clock:    clock,
 		store:    memory.New(clock.Now),
-		users:    &FakeUsers{disabled: make(map[uuid.UUID]bool)},
-		carts:    &FakeCarts{carts: make(map[uuid.UUID][]usecase.Line), done: make(map[uuid.UUID]bool)},
-		catalog:  &FakeCatalog{stock: stock, products: make(map[uuid.UUID]usecase.Product)},
+		users:    usecasetest.NewFakeUsers(),
+		carts:    usecasetest.NewFakeCarts(),
+		catalog:  usecasetest.NewFakeCatalog(stock),
 		stock:    stock,
-		provider: &FakeProvider{payments: make(map[string]*charge)},
+		provider: usecasetest.NewFakeProvider(),
 		shipping: shipping,
 		customer: uuid.New(), cup: uuid.New(), pot: uuid.New(), gift: uuid.New(),
 	}
@@ -66,7 +80,7 @@ func newShop(t *testing.T) *shop {
 		s.pot:  {SKU: "POT-1", Name: "A pot", Price: money.MustNew(3999, "EUR"), OnSale: true},
 		s.gift: {SKU: "GIFT", Name: "A sticker", Price: money.MustNew(0, "EUR"), OnSale: true},
 	} {
-		s.catalog.products[id] = p
+		s.catalog.Sell(id, p)
 		stock.Set(id, pieces)
 	}
 	s.carts.Put(s.customer, usecase.Line{ProductID: s.cup, Quantity: 2}, usecase.Line{ProductID: s.pot, Quantity: 1})
@@ -173,8 +187,7 @@ func (s *shop) orders(t *testing.T) []domain.Snapshot {
 func (s *shop) agrees(t *testing.T) {
 	t.Helper()
 	promised := make(map[uuid.UUID]int64) // by product: pieces that are promised or sold
-	reserved := make(map[uuid.UUID]bool)  // orders that may have pieces
-	owed := make(map[uuid.UUID]bool)
+	known := make(map[uuid.UUID]bool)
 	for _, o := range s.orders(t) {
 		taken, held := s.provider.Holds(o.ID)
 		state := s.stock.State(o.ID)
@@ -202,27 +215,23 @@ func (s *shop) agrees(t *testing.T) {
 				promised[item.ProductID] += item.Quantity
 			}
 		}
-		reserved[o.ID], owed[o.ID] = true, true
+		known[o.ID] = true
 	}
 	for _, product := range []uuid.UUID{s.cup, s.pot, s.gift} {
 		if got, want := s.stock.Available(product), pieces-promised[product]; got != want {
 			t.Errorf("%d pieces of %s are left, want %d", got, product, want)
 		}
 	}
-	s.stock.mu.Lock()
-	for id, r := range s.stock.reservations {
-		if (r.state == active || r.state == sold) && !reserved[id] {
-			t.Errorf("pieces are %s for order %s, which is not there", r.state, id)
+	for _, id := range s.stock.Orders() {
+		if state := s.stock.State(id); (state == active || state == sold) && !known[id] {
+			t.Errorf("pieces are %s for order %s, which is not there", state, id)
 		}
 	}
-	s.stock.mu.Unlock()
-	s.provider.mu.Lock()
-	for key, c := range s.provider.payments {
-		if !owed[c.orderID] && (c.captured != c.refunded || c.Status == usecase.ProviderAuthorized) {
-			t.Errorf("money is %s under %s for an order that is not there", c.Status, key)
+	for _, id := range s.provider.Payers() {
+		if taken, held := s.provider.Holds(id); (taken != 0 || held) && !known[id] {
+			t.Errorf("%d is taken and a promise held: %v, for order %s, which is not there", taken, held, id)
 		}
 	}
-	s.provider.mu.Unlock()
 }
 
 // refused checks an error's reason.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"shop.example/order-service/internal/job"
 	"shop.example/platform/lifecycle"
@@ -51,9 +52,10 @@ func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.L
 	river.AddWorker(registered, &settleWorker{settler: settler})
 	river.AddWorker(registered, &sweepWorker{sweeper: sweeper, now: time.Now, log: log})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
-		Workers: registered,
-		Logger:  slog.New(quiet{log.Handler()}),
+		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
+		Workers:      registered,
+		Logger:       slog.New(quiet{log.Handler()}),
+		ErrorHandler: failures{log},
 		// What follows from an order is done at once: the default cooldown of 100 ms made it wait for most of a second.
 		FetchCooldown:        5 * time.Millisecond,
 		FetchPollInterval:    time.Second,
@@ -120,6 +122,22 @@ func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[job.SweepAttempts])
 		w.log.InfoContext(ctx, "old idempotency keys forgotten", "count", n)
 	}
 	return err
+}
+
+// failures logs the jobs that failed, as part of the trace that they belong to. They run again.
+type failures struct{ log *slog.Logger }
+
+// HandleError implements river.ErrorHandler.
+func (f failures) HandleError(ctx context.Context, j *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	f.log.WarnContext(job.Context(ctx, j), "a job failed", "job", j.Kind, "attempt", j.Attempt, "error", err)
+	return nil
+}
+
+// HandlePanic implements river.ErrorHandler.
+func (f failures) HandlePanic(ctx context.Context, j *rivertype.JobRow, value any, stack string) *river.ErrorHandlerResult {
+	f.log.ErrorContext(job.Context(ctx, j), "a job panicked",
+		"job", j.Kind, "args", string(j.EncodedArgs), "attempt", j.Attempt, "panic", fmt.Sprint(value), "stack", stack)
+	return nil
 }
 
 // quiet passes on warnings and errors: what the queue says of itself when all is well is of no use.

@@ -117,7 +117,7 @@ func fromShippingMethods(all domain.ShippingMethods) *orderv1.ListShippingMethod
 	answer := &orderv1.ListShippingMethodsResponse{}
 	for _, m := range all {
 		answer.Methods = append(answer.Methods, &orderv1.ShippingMethod{
-			Id: m.ID, Name: m.Name, Price: fromMoney(m.Price), MinDays: int32(m.MinDays), MaxDays: int32(m.MaxDays),
+			Id: m.ID, Name: m.Name, Price: fromMoney(m.Price), MinDays: m.MinDays, MaxDays: m.MaxDays,
 		})
 	}
 	return answer

@@ -67,11 +67,11 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 			a.UserID, a.Key, a.Fingerprint, a.OrderID, snapshot.CreatedAt); err != nil {
 			return usecase.Lease{}, fmt.Errorf("insert attempt: %w", err)
 		}
-		planned, err := s.jobs.InsertTx(ctx, tx, job.Settle{OrderID: snapshot.ID}, &river.InsertOpts{ScheduledAt: settleAt})
+		planned, err := s.insertJob(ctx, tx, snapshot.ID, settleAt)
 		if err != nil {
-			return usecase.Lease{}, fmt.Errorf("plan the settlement: %w", err)
+			return usecase.Lease{}, err
 		}
-		return usecase.Lease{Epoch: 1}, insertOrder(ctx, tx, snapshot, keep, planned.Job.ID)
+		return usecase.Lease{Epoch: 1}, insertOrder(ctx, tx, snapshot, keep, planned)
 	})
 	if name, _ := postgres.ViolatedConstraint(err); name == "attempts_pkey" {
 		return usecase.Lease{}, usecase.ErrKeyTaken
@@ -135,11 +135,25 @@ func (s *Store) plan(ctx context.Context, tx pgx.Tx, orderID uuid.UUID, old *int
 	if plan.Never {
 		return nil, nil
 	}
-	planned, err := s.jobs.InsertTx(ctx, tx, job.Settle{OrderID: orderID}, &river.InsertOpts{ScheduledAt: plan.At})
+	planned, err := s.insertJob(ctx, tx, orderID, plan.At)
 	if err != nil {
-		return nil, fmt.Errorf("plan the settlement: %w", err)
+		return nil, err
 	}
-	return &planned.Job.ID, nil
+	return &planned, nil
+}
+
+// insertJob plans a look at an order and returns the job's id.
+func (s *Store) insertJob(ctx context.Context, tx pgx.Tx, orderID uuid.UUID, at time.Time) (int64, error) {
+	var opts river.InsertOpts
+	// A job with a time, be it over, waits for the queue's scheduler, which looks every 5 s. One without is taken at once.
+	if at.After(time.Now()) {
+		opts.ScheduledAt = at
+	}
+	planned, err := s.jobs.InsertTx(ctx, tx, job.Settle{OrderID: orderID}, &opts)
+	if err != nil {
+		return 0, fmt.Errorf("plan the settlement: %w", err)
+	}
+	return planned.Job.ID, nil
 }
 
 // Planned returns when the order is looked at next, and whether it is: for tests and operators.

@@ -1,0 +1,176 @@
+package usecasetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/apperr"
+)
+
+// FakeStock promises pieces as the product service does.
+type FakeStock struct {
+	mu           sync.Mutex
+	onHand       map[uuid.UUID]int64
+	reservations map[uuid.UUID]*reservation
+}
+
+type reservation struct {
+	state string
+	lines []usecase.Line
+}
+
+// The states of a reservation.
+const (
+	Active    = "active"
+	Sold      = "confirmed"
+	Released  = "released"
+	Ended     = "expired"
+	NoPromise = "" // of an order that is not known
+)
+
+// NewFakeStock returns empty shelves.
+func NewFakeStock() *FakeStock {
+	return &FakeStock{onHand: make(map[uuid.UUID]int64), reservations: make(map[uuid.UUID]*reservation)}
+}
+
+func (s *FakeStock) available(product uuid.UUID) int64 {
+	free := s.onHand[product]
+	for _, r := range s.reservations {
+		for _, l := range r.lines {
+			if l.ProductID == product && r.state == Active {
+				free -= l.Quantity
+			}
+		}
+	}
+	return free
+}
+
+// Available returns how many pieces are neither sold nor promised.
+func (s *FakeStock) Available(product uuid.UUID) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.available(product)
+}
+
+// Set says how many pieces there are.
+func (s *FakeStock) Set(product uuid.UUID, onHand int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onHand[product] = onHand
+}
+
+// State returns what became of an order's reservation.
+func (s *FakeStock) State(orderID uuid.UUID) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.reservations[orderID]; ok {
+		return r.state
+	}
+	return NoPromise
+}
+
+// Orders returns the orders that have, or had, a reservation.
+func (s *FakeStock) Orders() []uuid.UUID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.reservations))
+}
+
+// Expire ends all promises, as their time does.
+func (s *FakeStock) Expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.reservations {
+		if r.state == Active {
+			r.state = Ended
+		}
+	}
+}
+
+// Reserve implements usecase.Stock.
+func (s *FakeStock) Reserve(_ context.Context, orderID uuid.UUID, lines []usecase.Line, ttl time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ttl <= domain.PaymentWindow {
+		return fmt.Errorf("a promise of %v ends before the customer has to pay", ttl)
+	}
+	if r, ok := s.reservations[orderID]; ok {
+		switch r.state {
+		case Released:
+			return domain.ErrReservationEnded
+		case Active, Sold:
+			return nil
+		}
+	}
+	if err := s.short(lines); err != nil {
+		return err
+	}
+	s.reservations[orderID] = &reservation{Active, slices.Clone(lines)}
+	return nil
+}
+
+func (s *FakeStock) short(lines []usecase.Line) error {
+	var short []apperr.Violation
+	for i, l := range lines {
+		if free := s.available(l.ProductID); free < l.Quantity {
+			short = append(short, apperr.Violation{Location: fmt.Sprintf("items[%d]", i), Message: "not enough",
+				Attributes: map[string]any{"product_id": l.ProductID.String(), "available": free}})
+		}
+	}
+	if len(short) > 0 {
+		return domain.ErrOutOfStock.With(short...)
+	}
+	return nil
+}
+
+// Confirm implements usecase.Stock.
+func (s *FakeStock) Confirm(_ context.Context, orderID uuid.UUID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.reservations[orderID]
+	if !ok {
+		return errors.New("there is no such reservation")
+	}
+	switch r.state {
+	case Sold:
+		return nil
+	case Released:
+		return domain.ErrReservationEnded
+	case Ended:
+		if err := s.short(r.lines); err != nil {
+			return err
+		}
+	}
+	r.state = Sold
+	for _, l := range r.lines {
+		s.onHand[l.ProductID] -= l.Quantity
+	}
+	return nil
+}
+
+// Release implements usecase.Stock.
+func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.reservations[orderID]
+	if !ok {
+		r = &reservation{}
+		s.reservations[orderID] = r
+	}
+	if r.state == Sold {
+		for _, l := range r.lines {
+			s.onHand[l.ProductID] += l.Quantity
+		}
+	}
+	r.state = Released
+	return nil
+}
