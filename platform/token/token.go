@@ -15,6 +15,7 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
 
 	"shop.example/platform/auth"
 )
@@ -72,6 +73,7 @@ func (s *Signer) Sign(p auth.Principal) (string, error) {
 		SessionID: p.SessionID,
 		Role:      p.Role,
 		RegisteredClaims: jwt.RegisteredClaims{
+			ID:        uuid.NewString(), // two tokens of one second differ
 			Issuer:    Issuer,
 			Audience:  jwt.ClaimStrings{Audience},
 			Subject:   p.UserID,

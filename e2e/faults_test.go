@@ -1,0 +1,281 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"shop.example/e2e/internal/shop"
+)
+
+// quickly is how soon a checkout says that something it needs is down: well within its 10 s.
+const quickly = 6 * time.Second
+
+// TestFaults takes the services of a shop of its own down, one after another.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	s := shop.StartFor(t, nil)
+	for _, fault := range []struct {
+		name string
+		test func(*testing.T, *shop.Shop)
+	}{
+		{"order-service is killed in the middle of a checkout", killedInACheckout},
+		{"product-service is down", withoutProductService},
+		{"user-service is down", withoutUserService},
+		{"cart-service is down", withoutCartService},
+		{"order-service is down", withoutOrderService},
+		{"the payment provider is down", withoutProvider},
+	} {
+		if !t.Run(fault.name, func(t *testing.T) { fault.test(t, s) }) {
+			return // what is down may still be down
+		}
+	}
+}
+
+// down takes a process down and returns what brings it back, which is done at the end of the test at the latest.
+func down(t *testing.T, s *shop.Shop, name string) (up func()) {
+	t.Helper()
+	if err := s.Down(t.Context(), name, 1); err != nil {
+		t.Fatal(err)
+	}
+	up = func() {
+		if err := s.Up(t.Context(), name, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return up
+}
+
+// wantOrdering waits until an order can be placed again: breakers close and connections are made within seconds.
+func wantOrdering(t *testing.T, s *shop.Shop) {
+	t.Helper()
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	key, wish := shop.NewKey(), shop.ByCard("tok_ok", shop.Item{ProductID: lamp.ID, Quantity: 1})
+	shop.Await(t, 15*time.Second, func() error {
+		if a := customer.Post("/orders", wish, key); a.Status != http.StatusCreated {
+			return fmt.Errorf("all is up again: %s", a)
+		}
+		return nil
+	})
+}
+
+func killedInACheckout(t *testing.T, s *shop.Shop) {
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	customer.Add(lamp.ID, 2)
+	key, wish := shop.NewKey(), shop.ByCard("tok_timeout")
+	type result struct {
+		answer *shop.Answer
+		err    error
+	}
+	first := make(chan result, 1)
+	go func() {
+		answer, err := customer.Try(http.MethodPost, "/orders", wish, key)
+		first <- result{answer, err}
+	}()
+
+	// The provider holds the money and keeps silent: the checkout waits for it.
+	var id string
+	shop.Await(t, 10*time.Second, func() error {
+		ids := s.OrderIDs(t, customer.ID)
+		if len(ids) != 1 {
+			return fmt.Errorf("orders: %v", ids)
+		}
+		if id = ids[0]; s.Ledger(t, id).Open == 0 {
+			return errors.New("the provider was not asked yet")
+		}
+		return nil
+	})
+	if err := s.Kill("order-service", 1); err != nil {
+		t.Fatal(err)
+	}
+
+	got := <-first
+	if got.err != nil {
+		t.Fatalf("the gateway must answer for a service that died: %v", got.err)
+	}
+	switch p := got.answer; {
+	case p.Status == http.StatusServiceUnavailable, p.Status == http.StatusGatewayTimeout, p.Status == http.StatusAccepted, p.Status == http.StatusCreated:
+	default:
+		shop.WantProblem(t, http.StatusConflict, "idempotency_in_progress", p)
+	}
+
+	// The client's retry ends with the truth.
+	var last *shop.Answer
+	shop.Await(t, time.Minute, func() error {
+		last = customer.Post("/orders", wish, key)
+		if last.Status == http.StatusServiceUnavailable || last.Status == http.StatusGatewayTimeout || last.Status == http.StatusAccepted {
+			return fmt.Errorf("the retry: %s", last)
+		}
+		if last.Status == http.StatusConflict && last.Problem(t).Code == "idempotency_in_progress" {
+			return fmt.Errorf("the retry: %s", last)
+		}
+		return nil
+	})
+	order := customer.Settled(id)
+	left := int64(5)
+	switch order.Status {
+	case "confirmed":
+		s.WantPaid(t, order)
+		left = 3
+		if told := shop.Want[shop.Order](t, http.StatusCreated, last); told.ID != id || told.Status != "confirmed" || last.Header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("the retry: %s", last)
+		}
+	case "cancelled":
+		s.WantNothingTaken(t, id)
+		if p := last.Problem(t); p.OrderID != id {
+			t.Errorf("the order is cancelled, and the retry: %s", last)
+		}
+	default:
+		t.Errorf("the order is %s", order.Status)
+	}
+	t.Logf("the first answer: %d; the retry: %d; the order is %s", got.answer.Status, last.Status, order.Status)
+	if ids := s.OrderIDs(t, customer.ID); len(ids) != 1 {
+		t.Errorf("orders: %v", ids)
+	}
+	s.WantStock(t, lamp.ID, left)
+	wantOrdering(t, s)
+}
+
+func withoutProductService(t *testing.T, s *shop.Shop) {
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	customer.Add(lamp.ID, 2)
+	up := down(t, s, "product-service")
+
+	begin := time.Now()
+	for range 3 {
+		shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", customer.Place(shop.ByCard("tok_ok")))
+		if took := time.Since(begin); took > quickly {
+			t.Errorf("that took %s", took)
+		}
+		begin = time.Now()
+	}
+	cart := shop.Want[shop.Cart](t, http.StatusOK, customer.Get("/cart"))
+	if !cart.Stale || len(cart.Items) != 1 || cart.Items[0].UnitPrice != lamp.Price || cart.Subtotal != shop.Euro(5000) {
+		t.Errorf("the cart: %+v", cart)
+	}
+	if a := customer.Get("/products/" + lamp.ID); a.Status != http.StatusServiceUnavailable && a.Status != http.StatusOK {
+		t.Errorf("the product: %s", a)
+	}
+	shop.Want[shop.User](t, http.StatusOK, customer.Get("/users/me"))
+	if orders := customer.Orders(); len(orders) != 0 {
+		t.Errorf("orders: %+v", orders)
+	}
+
+	up()
+	shop.Await(t, 15*time.Second, func() error {
+		if a := customer.Get("/products/" + lamp.ID); a.Status != http.StatusOK {
+			return fmt.Errorf("product-service is up again: %s", a)
+		}
+		return nil
+	})
+	s.WantNoOrder(t, customer, lamp.ID, 5)
+	wantOrdering(t, s)
+}
+
+func withoutUserService(t *testing.T, s *shop.Shop) {
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	customer.Add(lamp.ID, 2)
+	up := down(t, s, "user-service")
+
+	order := shop.Want[shop.Order](t, http.StatusCreated, customer.Place(shop.ByCard("tok_ok", shop.Item{ProductID: lamp.ID, Quantity: 1})))
+	if order.Status != "confirmed" {
+		t.Errorf("the order is %s", order.Status)
+	}
+	s.WantPaid(t, order)
+	fromCart := shop.Want[shop.Order](t, http.StatusCreated, customer.Place(shop.ByCard("tok_ok")))
+	s.WantPaid(t, fromCart)
+	shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", customer.Get("/users/me"))
+	shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", s.Stranger(t).Post("/auth/login",
+		map[string]string{"email": customer.Email, "password": customer.Password}))
+	s.WantStock(t, lamp.ID, 2)
+
+	up()
+	shop.Await(t, 15*time.Second, func() error {
+		if a := customer.Get("/users/me"); a.Status != http.StatusOK {
+			return fmt.Errorf("user-service is up again: %s", a)
+		}
+		return nil
+	})
+	wantOrdering(t, s)
+}
+
+func withoutCartService(t *testing.T, s *shop.Shop) {
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	customer.Add(lamp.ID, 2)
+	up := down(t, s, "cart-service")
+
+	shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", customer.Get("/cart"))
+	shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", customer.Place(shop.ByCard("tok_ok")))
+	order := shop.Want[shop.Order](t, http.StatusCreated, customer.Place(shop.ByCard("tok_ok", shop.Item{ProductID: lamp.ID, Quantity: 1})))
+	s.WantPaid(t, order)
+	s.WantStock(t, lamp.ID, 4)
+
+	up()
+	shop.Await(t, 15*time.Second, func() error {
+		a := customer.Get("/cart")
+		if a.Status != http.StatusOK {
+			return fmt.Errorf("cart-service is up again: %s", a)
+		}
+		if cart := shop.Want[shop.Cart](t, http.StatusOK, a); cart.ItemCount != 2 {
+			return fmt.Errorf("the cart holds %d pieces", cart.ItemCount)
+		}
+		return nil
+	})
+	if ids := s.OrderIDs(t, customer.ID); len(ids) != 1 {
+		t.Errorf("orders: %v", ids)
+	}
+}
+
+func withoutOrderService(t *testing.T, s *shop.Shop) {
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	up := down(t, s, "order-service")
+	begin := time.Now()
+	shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", customer.Place(shop.ByCard("tok_ok")))
+	if took := time.Since(begin); took > quickly {
+		t.Errorf("that took %s", took)
+	}
+	if cart := customer.Add(lamp.ID, 1); cart.Stale || cart.ItemCount != 1 {
+		t.Errorf("the cart: %+v", cart)
+	}
+	shop.Want[shop.Product](t, http.StatusOK, customer.Get("/products/"+lamp.ID))
+	up()
+	wantOrdering(t, s)
+	s.WantNoOrder(t, customer, lamp.ID, 5)
+}
+
+func withoutProvider(t *testing.T, s *shop.Shop) {
+	customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+	up := down(t, s, "testpay")
+	begin := time.Now()
+	first := customer.Place(shop.ByCard("tok_ok", shop.Item{ProductID: lamp.ID, Quantity: 1}))
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("that took %s", took)
+	}
+	if first.Status != http.StatusAccepted {
+		shop.WantProblem(t, http.StatusServiceUnavailable, "dependency_unavailable", first)
+	}
+	// What needs no provider goes on.
+	cash := shop.ByCard("", shop.Item{ProductID: lamp.ID, Quantity: 1})
+	cash.Payment.Method = "cash_on_delivery"
+	shop.Want[shop.Order](t, http.StatusCreated, customer.Place(cash))
+
+	up()
+	left := int64(4) // without the one that was sold for cash
+	for _, id := range s.OrderIDs(t, customer.ID) {
+		order := customer.Settled(id)
+		switch {
+		case order.Payment.Method == "cash_on_delivery":
+		case order.Status == "confirmed":
+			s.WantPaid(t, order)
+			left--
+		case order.Status == "cancelled":
+			s.WantNothingTaken(t, id)
+		default:
+			t.Errorf("the order is %s", order.Status)
+		}
+	}
+	s.WantStock(t, lamp.ID, left)
+	wantOrdering(t, s)
+}

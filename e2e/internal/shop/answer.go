@@ -1,0 +1,234 @@
+package shop
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Answer is what the shop has answered; that it keeps to the contract's conventions has been checked.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+
+	asked string // method and path
+}
+
+// Problem is an error of the shop.
+type Problem struct {
+	Type      string       `json:"type"`
+	Title     string       `json:"title"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail"`
+	Instance  string       `json:"instance"`
+	Code      string       `json:"code"`
+	RequestID string       `json:"request_id"`
+	Errors    []FieldError `json:"errors"`
+	OrderID   string       `json:"order_id"`
+}
+
+// FieldError is what is wrong with a part of a request.
+type FieldError struct {
+	Location  string `json:"location"`
+	Message   string `json:"message"`
+	ProductID string `json:"product_id"`
+	Available *int64 `json:"available"`
+}
+
+func (a *Answer) String() string {
+	const enough = 2000 // characters: any problem, and the beginning of a long list
+	return fmt.Sprintf("%s: %d %s", a.asked, a.Status, a.Body[:min(len(a.Body), enough)])
+}
+
+// Problem returns the error that an answer is.
+func (a *Answer) Problem(t testing.TB) Problem {
+	t.Helper()
+	if a.Status < http.StatusBadRequest {
+		t.Fatalf("want a problem, got %s", a)
+	}
+	return decode[Problem](t, a)
+}
+
+// Want returns what an answer holds, which must have the status.
+func Want[T any](t testing.TB, status int, a *Answer) T {
+	t.Helper()
+	if a.Status != status {
+		t.Fatalf("want %d, got %s", status, a)
+	}
+	return decode[T](t, a)
+}
+
+// WantProblem returns the problem that an answer is, which must have the status and the code.
+func WantProblem(t testing.TB, status int, code string, a *Answer) Problem {
+	t.Helper()
+	p := a.Problem(t)
+	if a.Status != status || p.Code != code {
+		t.Fatalf("want %d %s, got %s", status, code, a)
+	}
+	return p
+}
+
+// WantInvalid is WantProblem for a request that is not valid at a place.
+func WantInvalid(t testing.TB, location string, a *Answer) {
+	t.Helper()
+	p := WantProblem(t, http.StatusUnprocessableEntity, "validation_failed", a)
+	for _, e := range p.Errors {
+		if e.Location == location {
+			return
+		}
+	}
+	t.Fatalf("want an error at %s, got %s", location, a)
+}
+
+// WantNothing checks an answer without a body.
+func WantNothing(t testing.TB, a *Answer) {
+	t.Helper()
+	if a.Status != http.StatusNoContent || len(a.Body) > 0 {
+		t.Fatalf("want 204 and no body, got %s", a)
+	}
+}
+
+func decode[T any](t testing.TB, a *Answer) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(a.Body, &v); err != nil {
+		t.Fatalf("%s: %v", a, err)
+	}
+	return v
+}
+
+var (
+	code = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	// leaks are what an answer says when it repeats an internal error, or a password that it was sent.
+	leaks = []string{"SQLSTATE", "goroutine ", "rpc error", "code = ", "127.0.0.1", "pgx", "redis:", "dial tcp", "panic", ".go:", passwordMark}
+)
+
+// conventions returns what is wrong with an answer whatever was asked.
+func (a *Answer) conventions(sent *http.Request) error {
+	id := a.Header.Get("X-Request-ID")
+	if id == "" {
+		return fmt.Errorf("there is no X-Request-ID")
+	}
+	if own := sent.Header.Get("X-Request-ID"); own != "" && own != id {
+		return fmt.Errorf("X-Request-ID is %q, but %q was sent", id, own)
+	}
+	for _, leak := range leaks {
+		if a.Status >= http.StatusBadRequest && bytes.Contains(a.Body, []byte(leak)) {
+			return fmt.Errorf("it says %q", leak)
+		}
+	}
+	switch {
+	case a.Status >= http.StatusBadRequest:
+		return a.problemConventions(sent.URL, id)
+	case a.Status == http.StatusNoContent || a.Status == http.StatusNotModified || !strings.HasPrefix(sent.URL.Path, API):
+		return nil
+	default:
+		return a.resultConventions()
+	}
+}
+
+func (a *Answer) problemConventions(asked *url.URL, requestID string) error {
+	if media := a.Header.Get("Content-Type"); media != "application/problem+json" {
+		return fmt.Errorf("an error is %q", media)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(a.Body, &members); err != nil {
+		return fmt.Errorf("a problem is not a JSON object: %w", err)
+	}
+	for _, name := range []string{"type", "title", "detail", "instance", "code", "request_id"} {
+		if text, ok := members[name].(string); !ok || text == "" {
+			return fmt.Errorf("the problem's %s is %v", name, members[name])
+		}
+	}
+	p := decodeProblem(a.Body)
+	switch {
+	case p.Status != a.Status:
+		return fmt.Errorf("the problem says status %d", p.Status)
+	case !code.MatchString(p.Code):
+		return fmt.Errorf("the code %q is not snake_case", p.Code)
+	case p.RequestID != requestID:
+		return fmt.Errorf("the problem's request_id is %q, the header %q", p.RequestID, requestID)
+	case p.Instance != asked.EscapedPath():
+		return fmt.Errorf("the problem's instance is %q", p.Instance)
+	case p.Code == "validation_failed" && len(p.Errors) == 0:
+		return fmt.Errorf("nothing is named that is not valid")
+	}
+	for _, e := range p.Errors {
+		if e.Location == "" || e.Message == "" {
+			return fmt.Errorf("an error without location or message: %+v", e)
+		}
+	}
+	needs := map[int]string{
+		http.StatusUnauthorized: "WWW-Authenticate", http.StatusMethodNotAllowed: "Allow",
+		http.StatusTooManyRequests: "Retry-After", http.StatusServiceUnavailable: "Retry-After",
+	}
+	if name, ok := needs[a.Status]; ok && a.Header.Get(name) == "" {
+		return fmt.Errorf("there is no %s", name)
+	}
+	return nil
+}
+
+func decodeProblem(body []byte) (p Problem) {
+	// A member of the wrong type leaves its field empty, which the caller complains about.
+	_ = json.Unmarshal(body, &p)
+	return p
+}
+
+func (a *Answer) resultConventions() error {
+	if media, _, err := mime.ParseMediaType(a.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return fmt.Errorf("a result is %q", a.Header.Get("Content-Type"))
+	}
+	decoder := json.NewDecoder(bytes.NewReader(a.Body))
+	decoder.UseNumber()
+	var result any
+	if err := decoder.Decode(&result); err != nil {
+		return err
+	}
+	return plain("", result)
+}
+
+// plain checks what holds for every value of the contract: no fractions, times in UTC, money with its currency, names in snake_case.
+func plain(name string, value any) error {
+	switch v := value.(type) {
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return fmt.Errorf("%s is a fraction: %s", name, v)
+		}
+	case string:
+		if strings.HasSuffix(name, "_at") || name == "at" || name == "prices_as_of" {
+			if at, err := time.Parse(time.RFC3339, v); err != nil || at.Location() != time.UTC {
+				return fmt.Errorf("%s is %q, not a time in UTC", name, v)
+			}
+		}
+	case []any:
+		for _, element := range v {
+			if err := plain(name, element); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		if _, is := v["amount"]; is {
+			if currency, _ := v["currency"].(string); len(currency) != 3 {
+				return fmt.Errorf("%s is an amount of %v", name, v["currency"])
+			}
+		}
+		for member, element := range v {
+			// The names of attributes are the staff's.
+			if name != "attributes" && !code.MatchString(member) {
+				return fmt.Errorf("the name %q is not snake_case", member)
+			}
+			if err := plain(member, element); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

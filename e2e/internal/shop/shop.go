@@ -1,0 +1,194 @@
+// Package shop runs the whole shop for the end-to-end tests, and is a client of its REST door. What must be true afterwards is
+// checked from outside as well: in the payment provider's ledger, in the databases and in the logs.
+package shop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shop.example/deploy/local/runner"
+	"shop.example/platform/devca"
+)
+
+// stopTimeout is more than the slowest drain (20 s) of one stage after another takes in a test, where hardly any request is under way.
+const stopTimeout = 60 * time.Second
+
+// binaries is where Build has put the programs.
+var binaries string
+
+// Build builds the programs once for all shops of this test process, and returns how to remove them.
+func Build(ctx context.Context, output io.Writer) (remove func() error, err error) {
+	dir, err := os.MkdirTemp("", "shop-e2e-bin-")
+	if err != nil {
+		return nil, err
+	}
+	remove = func() error { return os.RemoveAll(dir) }
+	if err := runner.Build(ctx, runner.BuildOptions{BinDir: dir, Race: race, Output: output}); err != nil {
+		return nil, errors.Join(err, remove())
+	}
+	binaries = dir
+	return remove, nil
+}
+
+// Shop is a running shop of its own: stores, provider and services.
+type Shop struct {
+	*runner.Stack
+	data             string
+	orders, products *pgxpool.Pool // to look, never to touch
+
+	ledgerURL, ledgerKey string
+	contract             *contract
+
+	adminOnce  sync.Once
+	adminToken string
+	adminErr   error
+}
+
+// Start starts a shop on free ports with a data folder of its own. env is added to every process.
+func Start(ctx context.Context, env map[string]string, output io.Writer) (_ *Shop, err error) {
+	data, err := os.MkdirTemp("", "shop-e2e-")
+	if err != nil {
+		return nil, err
+	}
+	// PostgreSQL runs as another user when we are root, and has to get through.
+	if err := os.Chmod(data, 0o755); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(data))
+	}
+	stack, err := runner.Start(ctx, runner.Options{
+		Data: data, BinDir: binaries, Throwaway: true, NoRateLimit: true, Output: output, Env: map[string]map[string]string{"*": env},
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(data))
+	}
+	s := &Shop{Stack: stack, data: data}
+	if err := s.look(ctx); err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+// StartFor starts a shop for one test, which is stopped at its end. A test that fails shows the end of every log.
+func StartFor(t *testing.T, env map[string]string) *Shop {
+	t.Helper()
+	s, err := Start(t.Context(), env, io.Discard)
+	if err != nil {
+		t.Fatalf("start a shop: %v", err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.LastWords())
+		}
+		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("end of the shop: %v", err)
+		}
+	})
+	return s
+}
+
+// look opens what the shop is looked at through, from outside.
+func (s *Shop) look(ctx context.Context) (err error) {
+	d := s.Describe()
+	for _, p := range d.Processes {
+		if p.Ledger != "" {
+			s.ledgerURL = p.Ledger
+		}
+	}
+	key, err := os.ReadFile(filepath.Join(s.data, "keys", devca.TestpayKeyFile))
+	if err != nil {
+		return err
+	}
+	s.ledgerKey = strings.TrimSpace(string(key))
+	if s.orders, err = pgxpool.New(ctx, d.Databases["orders"]); err != nil {
+		return err
+	}
+	if s.products, err = pgxpool.New(ctx, d.Databases["products"]); err != nil {
+		return err
+	}
+	s.contract, err = readContract(ctx, s.Gateway())
+	return err
+}
+
+// Close stops the shop, looks through its logs for what must never be in one, and removes its data.
+func (s *Shop) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	for _, pool := range []*pgxpool.Pool{s.orders, s.products} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	return errors.Join(s.Stop(ctx), s.checkLogs(), os.RemoveAll(s.data))
+}
+
+// SigningKey is the PEM of the key that signs access tokens.
+func (s *Shop) SigningKey(t testing.TB) []byte {
+	t.Helper()
+	key, err := os.ReadFile(filepath.Join(s.data, "keys", devca.SigningKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// Logs are the log files of a shop's processes by the name of the process.
+func (s *Shop) Logs() map[string]string {
+	logs := map[string]string{}
+	for _, p := range s.Describe().Processes {
+		logs[p.Name] = p.Log
+	}
+	return logs
+}
+
+// LastWords is the end of every log.
+func (s *Shop) LastWords() string {
+	const (
+		lines = 8   // as many as tell what led to the last of them
+		width = 600 // characters, which hold all but the tail of a stack
+	)
+	var b strings.Builder
+	for name, file := range s.Logs() {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			fmt.Fprintf(&b, "== %s: %v\n", name, err)
+			continue
+		}
+		all := strings.Split(strings.TrimSpace(string(content)), "\n")
+		fmt.Fprintf(&b, "== %s\n", name)
+		for _, line := range all[max(0, len(all)-lines):] {
+			fmt.Fprintln(&b, line[:min(len(line), width)])
+		}
+	}
+	return b.String()
+}
+
+// neverLogged are what no log may hold: what the race detector and a panic write, and secrets, of which the tests' own bear marks.
+var neverLogged = []string{"WARNING: DATA RACE", "panic: ", "goroutine 1 [", passwordMark, streetMark, "Bearer ", "eyJhbGciOi"}
+
+func (s *Shop) checkLogs() error {
+	var errs []error
+	for name, file := range s.Logs() {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for line := range strings.Lines(string(content)) {
+			for _, never := range neverLogged {
+				if strings.Contains(line, never) {
+					errs = append(errs, fmt.Errorf("the log of %s holds %q: %s", name, never, line))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
