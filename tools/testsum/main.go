@@ -134,6 +134,9 @@ func summarize(events io.Reader, w io.Writer) (summary, error) {
 		case "build-output":
 			fmt.Fprint(w, e.Output)
 		case "output":
+			if strings.HasPrefix(e.Output, "=== ") {
+				break // which test ran, paused and went on: the lines after it say it again
+			}
 			if output[key] == nil {
 				output[key] = &strings.Builder{}
 			}

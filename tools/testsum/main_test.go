@@ -25,14 +25,16 @@ func TestSummarize(t *testing.T) {
 			silence: []string{"chatter"},
 		},
 		"a failing test shows its output": {
-			events: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"want 1, got 2\n"}
+			events: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"=== RUN   TestA/x\n"}
+{"Action":"output","Package":"p","Test":"TestA/x","Output":"want 1, got 2\n"}
 {"Action":"fail","Package":"p","Test":"TestA/x"}
 {"Action":"fail","Package":"p","Test":"TestA"}
 {"Action":"pass","Package":"p","Test":"TestB"}
 {"Action":"fail","Package":"p","Elapsed":0.1}
 `,
-			want:  summary{passed: 1, failed: 1},
-			shows: []string{"want 1, got 2", "FAIL\tp"},
+			want:    summary{passed: 1, failed: 1},
+			shows:   []string{"want 1, got 2", "FAIL\tp"},
+			silence: []string{"==="},
 		},
 		"a package that does not build is a failure": {
 			events: `{"Action":"build-output","ImportPath":"p","Output":"p.go:1: syntax error\n"}

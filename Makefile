@@ -1,0 +1,159 @@
+# `make` lists the targets. They need Go, git and make; everything else they build into bin/ at pinned versions (tools/)
+# or find and install themselves (PostgreSQL, Redis).
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Every module stands alone: what go.work would add is what a user of one module would miss.
+export GOWORK := off
+export PATH   := $(CURDIR)/bin:$(PATH)
+
+SERVICES := api-gateway user-service product-service cart-service order-service
+# In the order of their tests: what fails lower down explains what fails further up.
+UNITS    := tools/testsum platform $(SERVICES) deploy/testpay deploy/local
+MODULES  := proto $(UNITS) e2e
+TOOLS    := tools/buf tools/gen tools/lint
+
+# `make test RACE=` runs without the race detector, which wants a C compiler.
+RACE ?= -race
+# A test that hangs tells where within this time; the slowest module needs about a third of it.
+TEST_TIMEOUT ?= 10m
+
+.PHONY: help
+help: ## List the targets
+	@echo 'Usage: make TARGET'; echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+##
+## Running
+##
+
+.PHONY: run
+run: bin/shop ## Run the whole shop here, without Docker; flags in ARGS="--port 8090 --data ./shop-data"
+	@bin/shop $(ARGS)
+
+.PHONY: up
+up: ## Run the whole shop in containers and wait until it is healthy
+	docker compose up --build --detach --wait
+	@echo "The shop answers at http://127.0.0.1:$${SHOP_PORT:-8080} (documentation: /docs). make down stops it and keeps its data."
+
+.PHONY: down
+down: ## Stop the containers; the data stays (docker compose down -v removes it)
+	docker compose --profile observability down
+
+##
+## Proving
+##
+
+.PHONY: test
+test: bin/shop bin/testsum race-toolchain ## Run every test of every module on real PostgreSQL and Redis, race detector on
+	@bin/shop with-stores -- bin/testsum $(UNITS) -fresh e2e -- $(RACE) -timeout=$(TEST_TIMEOUT)
+
+.PHONY: test-unit
+test-unit: bin/shop bin/testsum race-toolchain ## The same without the end-to-end tests
+	@bin/shop with-stores -- bin/testsum $(UNITS) -- $(RACE) -timeout=$(TEST_TIMEOUT)
+
+.PHONY: e2e
+e2e: bin/shop bin/testsum race-toolchain ## Only the end-to-end tests
+	@bin/shop with-stores -- bin/testsum -fresh e2e -- $(RACE) -timeout=$(TEST_TIMEOUT)
+
+.PHONY: bench
+bench: bin/shop ## Run the benchmarks of every module (BENCH=regexp, BENCHTIME=1s)
+	@for m in $(UNITS); do \
+	  echo "== $$m"; \
+	  bin/shop with-stores -- go test -C $$m -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -benchtime=$(or $(BENCHTIME),1s) ./...; \
+	done
+
+.PHONY: lint
+lint: bin/golangci-lint ## Check every module against .golangci.yml
+	@failed=; \
+	for m in $(MODULES); do \
+	  printf '%s: ' $$m; \
+	  (cd $$m && golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || failed="$$failed $$m"; \
+	done; \
+	[ -z "$$failed" ] || { echo "lint: see$$failed"; exit 1; }
+
+.PHONY: verify
+verify: verify-proto verify-tidy verify-format verify-openapi ## Check that what is generated, tidied and formatted is as the tools would leave it
+
+.PHONY: verify-proto
+verify-proto: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc
+	buf lint proto
+	buf format --diff --exit-code proto
+	@tools/scripts/proto-breaking
+	@tools/scripts/proto-drift
+
+.PHONY: verify-tidy
+verify-tidy:
+	@failed=; \
+	for m in $(MODULES) $(TOOLS); do \
+	  go -C $$m mod tidy -diff || failed="$$failed $$m"; \
+	done; \
+	[ -z "$$failed" ] || { echo "not tidy (make tidy):$$failed"; exit 1; }; echo 'go.mod: tidy'
+
+.PHONY: verify-format
+verify-format:
+	@files=$$(gofmt -l $(MODULES)); \
+	[ -z "$$files" ] || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }; echo 'gofmt: clean'
+
+.PHONY: verify-openapi
+verify-openapi:
+	@go -C api-gateway run . openapi | diff -u docs/openapi.json - || { echo 'docs/openapi.json is not what the gateway serves: run make openapi'; exit 1; }
+	@echo 'docs/openapi.json: up to date'
+
+##
+## Changing
+##
+
+.PHONY: proto
+proto: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc ## Format the .proto files and generate the code beside them
+	buf format -w proto
+	cd proto && buf generate
+
+.PHONY: openapi
+openapi: ## Write docs/openapi.json from the gateway's code
+	@go -C api-gateway run . openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json || { rm -f docs/openapi.json.new; exit 1; }
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	@gofmt -l -w $(MODULES)
+
+.PHONY: tidy
+tidy: ## Tidy every go.mod
+	@for m in $(MODULES) $(TOOLS); do go -C $$m mod tidy; done
+
+.PHONY: build
+build: ## Build the services and the runner into bin/
+	@for m in $(SERVICES); do go -C $$m build -trimpath -o $(CURDIR)/bin/$$m .; done
+	@go -C deploy/testpay build -trimpath -o $(CURDIR)/bin/testpay .
+	@$(MAKE) --no-print-directory bin/shop
+
+##
+## Tools. go decides whether there is anything to build, except for the big ones, which change with their go.mod.
+##
+
+.PHONY: bin/shop bin/testsum
+bin/shop:
+	@go -C deploy/local build -o $(CURDIR)/$@ .
+
+bin/testsum:
+	@go -C tools/testsum build -o $(CURDIR)/$@ .
+
+bin/buf: tools/buf/go.mod tools/buf/go.sum
+	go -C tools/buf build -o $(CURDIR)/$@ github.com/bufbuild/buf/cmd/buf
+
+bin/protoc-gen-go: tools/gen/go.mod tools/gen/go.sum
+	go -C tools/gen build -o $(CURDIR)/$@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+bin/protoc-gen-go-grpc: tools/gen/go.mod tools/gen/go.sum
+	go -C tools/gen build -o $(CURDIR)/$@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	go -C tools/lint build -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# The race detector is linked by a C compiler, which a machine with only Go on it lacks.
+.PHONY: race-toolchain
+race-toolchain:
+	@[ -z "$(RACE)" ] || tools/scripts/c-compiler
