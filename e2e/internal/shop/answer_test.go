@@ -18,7 +18,7 @@ func answer(status int, contentType, body string) *Answer {
 func TestConventions(t *testing.T) {
 	t.Parallel()
 	const problem, result = "application/problem+json", "application/json"
-	changed := func(old, new string) string { return strings.Replace(goodProblem, old, new, 1) }
+	changed := func(old, replacement string) string { return strings.Replace(goodProblem, old, replacement, 1) }
 	for name, test := range map[string]struct {
 		answer *Answer
 		fault  string // "" for none
