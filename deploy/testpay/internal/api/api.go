@@ -276,7 +276,7 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request) error {
 		lines := json.NewEncoder(w)
 		for _, e := range entries {
 			if lines.Encode(e) != nil {
-				return nil // the client went away: nobody is left to tell
+				break // the client went away: nobody is left to tell
 			}
 		}
 		return nil
