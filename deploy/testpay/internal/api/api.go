@@ -275,8 +275,8 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		lines := json.NewEncoder(w)
 		for _, e := range entries {
-			if lines.Encode(e) != nil {
-				break // the client went away: nobody is left to tell
+			if err := lines.Encode(e); err != nil {
+				return nil //nolint:nilerr // the client went away: nobody is left to tell
 			}
 		}
 		return nil
