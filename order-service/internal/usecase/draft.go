@@ -87,6 +87,8 @@ func (c *Checkout) price(ctx context.Context, wish PlaceOrder) ([]domain.Item, e
 func (c *Checkout) checkUser(ctx context.Context, userID uuid.UUID) error {
 	active, err := c.users.Active(ctx, userID)
 	switch {
+	case err != nil && ctx.Err() != nil: // the order was refused for another reason meanwhile, or its time is up
+		return ctx.Err()
 	case apperr.KindOf(err) == apperr.Unavailable || apperr.KindOf(err) == apperr.DeadlineExceeded:
 		c.log.WarnContext(ctx, "the user can't be checked; the token is believed", "error", err)
 		return nil
