@@ -151,6 +151,8 @@ func serve(ctx context.Context, out io.Writer) error {
 	}
 	checks = append(checks, check...)
 
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
+	checks = append(checks, health.Check{Name: "revocations", Probe: revocations.Probe, Optional: true})
 	monitor := health.NewMonitor(log, checks...)
 	api, err := httpapi.New(httpapi.Options{
 		Services: httpapi.Services{
@@ -158,7 +160,7 @@ func serve(ctx context.Context, out io.Writer) error {
 			Catalog: productv1.NewCatalogServiceClient(products), Stock: productv1.NewStockServiceClient(products),
 			Carts: cartv1.NewCartServiceClient(carts), Orders: orderv1.NewOrderServiceClient(orders),
 		},
-		Verify: token.NewVerifier(grpcclient.SigningKeys(users), tokenLeeway, time.Now).Verify,
+		Verify: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), tokenLeeway, time.Now).Verify),
 		Health: monitor, Limiter: limits, Clients: clientip.NewResolver(cfg.TrustedProxies), MaxInFlight: cfg.MaxInFlight, Log: log,
 	})
 	if err != nil {
@@ -166,7 +168,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	}
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), monitor.Component(), adminServer.Component(), public(cfg, api.HTTPServer(), monitor))
+		tel.Component(), revocations.Component(), monitor.Component(), adminServer.Component(), public(cfg, api.HTTPServer(), monitor))
 }
 
 // openLimits returns the rate limits, nil if they are off, with the check of the Redis that they are shared by.

@@ -120,9 +120,10 @@ func serve(ctx context.Context, out io.Writer) error {
 		health.Check{Name: grpcserver.ProductService, Probe: products.Ping, Optional: true},
 		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true},
 	)
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor,
-		Tokens: token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify,
+		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 		Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, carts, purchases) })
 	if err != nil {
@@ -131,5 +132,5 @@ func serve(ctx context.Context, out io.Writer) error {
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), adminServer.Component(), server.Component(), monitor.Component())
+		tel.Component(), adminServer.Component(), revocations.Component(), server.Component(), monitor.Component())
 }

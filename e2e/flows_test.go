@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -56,6 +57,30 @@ func TestASessionFromBeginningToEnd(t *testing.T) {
 	shop.Want[shop.User](t, http.StatusOK, stranger.With(registered.AccessToken).Get("/users/me"))
 }
 
+// revokedWithin is the contract's promise for a session's end to reach every endpoint.
+const revokedWithin = 5 * time.Second
+
+// mustEndEverywhere waits until an access token is refused by every part of the shop.
+func mustEndEverywhere(t *testing.T, c *shop.Client) {
+	t.Helper()
+	shop.Await(t, revokedWithin, func() error {
+		for _, path := range []string{"/users/me", "/cart", "/orders", "/products"} {
+			if a := c.Get(path); a.Status != http.StatusUnauthorized {
+				return fmt.Errorf("%s after the end of the session: %s", path, a)
+			}
+		}
+		return nil
+	})
+}
+
+func TestALogoutEndsTheSessionEverywhere(t *testing.T) {
+	t.Parallel()
+	customer, other := shared.NewCustomer(t), shared.NewCustomer(t)
+	shop.WantNothing(t, customer.Post("/auth/logout", nil))
+	mustEndEverywhere(t, customer.Client)
+	shop.Want[shop.User](t, http.StatusOK, other.Get("/users/me"))
+}
+
 func TestASpentRefreshTokenEndsItsSession(t *testing.T) {
 	t.Parallel()
 	stranger, customer := shared.Stranger(t), shared.NewCustomer(t)
@@ -68,6 +93,7 @@ func TestASpentRefreshTokenEndsItsSession(t *testing.T) {
 	if a := stranger.Post("/auth/refresh", map[string]string{"refresh_token": next.RefreshToken}); a.Status != http.StatusUnauthorized {
 		t.Errorf("the successor of a reused token: %s", a)
 	}
+	mustEndEverywhere(t, stranger.With(next.AccessToken))
 }
 
 func TestTheCatalogue(t *testing.T) {

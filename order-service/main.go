@@ -41,7 +41,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		logging.New(os.Stdout, service, slog.LevelInfo).Error("order-service failed", "error", err.Error())
+		logging.New(os.Stdout, service, slog.LevelInfo).Error("order-service failed", "error", err)
 		os.Exit(1)
 	}
 }
@@ -144,9 +144,10 @@ func serve(ctx context.Context, out io.Writer) error {
 		health.Check{Name: grpcserver.CartService, Probe: carts.Ping, Optional: true},
 		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true},
 	)
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Policy: rpc.Policy,
-		Tokens: token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify,
+		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, checkout, usecase.NewQueries(store, shipping)) })
 	if err != nil {
 		return err
@@ -154,7 +155,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), adminServer.Component(), workers, server.Component(), monitor.Component())
+		tel.Component(), adminServer.Component(), revocations.Component(), workers, server.Component(), monitor.Component())
 }
 
 // now is the time as precisely as the database keeps it.

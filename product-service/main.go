@@ -3,11 +3,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,8 +30,7 @@ import (
 	"shop.example/product-service/internal/delivery/rpc"
 	"shop.example/product-service/internal/delivery/sweep"
 	"shop.example/product-service/internal/demo"
-	postgresstore "shop.example/product-service/internal/repository/postgres"
-	"shop.example/product-service/internal/repository/postgres/migrations"
+	postgresrepo "shop.example/product-service/internal/repository/postgres"
 	"shop.example/product-service/internal/usecase"
 )
 
@@ -39,21 +40,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		logging.New(os.Stdout, service, slog.LevelInfo).Error("failed", "error", err)
+		logging.New(os.Stdout, service, slog.LevelInfo).Error("product-service failed", "error", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	switch {
-	case len(args) == 0:
+	switch strings.Join(args, " ") {
+	case "":
 		return serve(ctx, out)
-	case len(args) == 1 && args[0] == "seed-demo":
+	case "seed-demo":
 		return seedDemo(ctx, out)
-	case len(args) == 1 && args[0] == "healthcheck":
+	case "healthcheck":
 		return admin.Probe(ctx, os.Getenv("ADMIN_ADDR"))
 	default:
-		return fmt.Errorf("usage: %s [seed-demo | healthcheck]", service)
+		return errors.New("usage: product-service [seed-demo | healthcheck]")
 	}
 }
 
@@ -86,7 +87,7 @@ type useCases struct {
 	stock   *usecase.Stock
 }
 
-func newUseCases(store *postgresstore.Store, currency string) useCases {
+func newUseCases(store *postgresrepo.Store, currency string) useCases {
 	return useCases{
 		catalog: usecase.NewCatalog(store, store, currency, time.Now),
 		queries: usecase.NewQueries(store, store),
@@ -105,11 +106,11 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	identity, err := mtls.Load(cfg.TLS)
+	tls, err := mtls.Load(cfg.TLS)
 	if err != nil {
 		return err
 	}
-	if err := postgres.Migrate(ctx, cfg.DatabaseURL, migrations.FS); err != nil {
+	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
 	pool, err := postgres.Open(ctx, cfg.DatabaseURL)
@@ -117,17 +118,21 @@ func serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer pool.Close()
-	users, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.UserService, Target: cfg.UserService, TLS: identity, Log: log})
+	users, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.UserService, Target: cfg.UserService, TLS: tls, Log: log})
 	if err != nil {
 		return err
 	}
 	defer users.Close()
 
-	does := newUseCases(postgresstore.New(pool), cfg.Currency)
-	monitor := health.NewMonitor(log, health.Check{Name: "postgres", Probe: pool.Ping})
+	does := newUseCases(postgresrepo.New(pool), cfg.Currency)
+	monitor := health.NewMonitor(log,
+		health.Check{Name: "postgres", Probe: pool.Ping},
+		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true}, // for new signing keys only
+	)
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	server, err := grpcserver.New(grpcserver.Options{
-		Service: service, Addr: cfg.GRPCAddr, TLS: identity, Log: log, Health: monitor,
-		Tokens: token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify,
+		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor,
+		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 		Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, does.catalog, does.queries, does.stock) })
 	if err != nil {
@@ -136,7 +141,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), adminServer.Component(), sweep.Component(does.stock, log, sweep.Interval), server.Component(), monitor.Component())
+		tel.Component(), adminServer.Component(), revocations.Component(), sweep.Component(does.stock, log, sweep.Interval), server.Component(), monitor.Component())
 }
 
 // seedDemo migrates and loads the demo catalogue.
@@ -148,7 +153,7 @@ func seedDemo(ctx context.Context, out io.Writer) error {
 	log := logging.New(out, service, slog.LevelInfo)
 	slog.SetDefault(log)
 	begin := time.Now()
-	if err := postgres.Migrate(ctx, cfg.DatabaseURL, migrations.FS); err != nil {
+	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
 	pool, err := postgres.Open(ctx, cfg.DatabaseURL)
@@ -156,7 +161,7 @@ func seedDemo(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer pool.Close()
-	does := newUseCases(postgresstore.New(pool), cfg.Currency)
+	does := newUseCases(postgresrepo.New(pool), cfg.Currency)
 	summary, err := demo.Seeder{Catalog: does.catalog, Queries: does.queries, Stock: does.stock, Currency: cfg.Currency}.Seed(ctx)
 	if err != nil {
 		return fmt.Errorf("seed demo: %w", err)

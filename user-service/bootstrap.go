@@ -12,7 +12,6 @@ import (
 
 	"shop.example/user-service/internal/password"
 	postgresrepo "shop.example/user-service/internal/repository/postgres"
-	"shop.example/user-service/internal/repository/postgres/migrations"
 	"shop.example/user-service/internal/usecase"
 )
 
@@ -32,7 +31,7 @@ func bootstrapAdmin(ctx context.Context, out io.Writer) error {
 	}
 	log := logging.New(out, service, cfg.LogLevel)
 	slog.SetDefault(log)
-	if err := postgres.Migrate(ctx, cfg.DatabaseURL, migrations.FS); err != nil {
+	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
 	pool, err := postgres.Open(ctx, cfg.DatabaseURL)

@@ -30,7 +30,6 @@ import (
 	"shop.example/user-service/internal/delivery/rpc"
 	"shop.example/user-service/internal/password"
 	postgresrepo "shop.example/user-service/internal/repository/postgres"
-	"shop.example/user-service/internal/repository/postgres/migrations"
 	"shop.example/user-service/internal/usecase"
 )
 
@@ -97,7 +96,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := postgres.Migrate(ctx, cfg.DatabaseURL, migrations.FS); err != nil {
+	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
 	}
 	pool, err := postgres.Open(ctx, cfg.DatabaseURL)
@@ -111,11 +110,12 @@ func serve(ctx context.Context, out io.Writer) error {
 	users := usecase.NewUsers(store)
 	housekeeping := usecase.NewHousekeeping(store, log, time.Now)
 
-	// Its own tokens are verified like everybody's. A check that the session still lives belongs around this one function.
+	// Its own tokens are verified like everybody's.
 	verifier := token.NewVerifier(func(context.Context) ([]byte, error) { return signer.KeySet() }, grpcserver.TokenLeeway, time.Now)
+	revocations := token.NewRevocations(sessions.Ended, log, time.Now)
 	monitor := health.NewMonitor(log, health.Check{Name: "postgres", Probe: pool.Ping})
 	server, err := grpcserver.New(grpcserver.Options{
-		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Tokens: verifier.Verify, Policy: rpc.Policy,
+		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Tokens: revocations.Guard(verifier.Verify), Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, sessions, users, signer) })
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), adminServer.Component(), sweeper(log, housekeeping.Sweep), server.Component(), monitor.Component())
+		tel.Component(), adminServer.Component(), revocations.Component(), sweeper(log, housekeeping.Sweep), server.Component(), monitor.Component())
 }
 
 // loadSigner reads the private key that signs access tokens.

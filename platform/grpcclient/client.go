@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"shop.example/platform/apperr"
 	"shop.example/platform/mtls"
@@ -117,6 +118,19 @@ func SigningKeys(conn *Conn) token.KeySource {
 	return func(ctx context.Context) ([]byte, error) {
 		answer, err := client.GetSigningKeys(ctx, &userv1.GetSigningKeysRequest{})
 		return answer.GetJwks(), err
+	}
+}
+
+// EndedSessions returns what user-service at the other end of conn knows of ended sessions, for token.NewRevocations.
+func EndedSessions(conn *Conn) token.EndedSessions {
+	client := userv1.NewAuthServiceClient(conn)
+	return func(ctx context.Context, since time.Time) ([]string, time.Time, error) {
+		req := &userv1.ListEndedSessionsRequest{}
+		if !since.IsZero() {
+			req.Since = timestamppb.New(since)
+		}
+		answer, err := client.ListEndedSessions(ctx, req)
+		return answer.GetSessionIds(), answer.GetNextSince().AsTime(), err
 	}
 }
 

@@ -827,6 +827,104 @@ func (x *GetSigningKeysResponse) GetJwks() []byte {
 	return nil
 }
 
+type ListEndedSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unset for all whose access tokens may still be good.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndedSessionsRequest) Reset() {
+	*x = ListEndedSessionsRequest{}
+	mi := &file_user_v1_user_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndedSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndedSessionsRequest) ProtoMessage() {}
+
+func (x *ListEndedSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_user_v1_user_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndedSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListEndedSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_user_v1_user_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListEndedSessionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type ListEndedSessionsResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	SessionIds []string               `protobuf:"bytes,1,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
+	// What to ask from next: a little before now, because endings become visible a little after their time.
+	NextSince     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_since,json=nextSince,proto3" json:"next_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEndedSessionsResponse) Reset() {
+	*x = ListEndedSessionsResponse{}
+	mi := &file_user_v1_user_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEndedSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEndedSessionsResponse) ProtoMessage() {}
+
+func (x *ListEndedSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_user_v1_user_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEndedSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListEndedSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_user_v1_user_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListEndedSessionsResponse) GetSessionIds() []string {
+	if x != nil {
+		return x.SessionIds
+	}
+	return nil
+}
+
+func (x *ListEndedSessionsResponse) GetNextSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextSince
+	}
+	return nil
+}
+
 type GetUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -836,7 +934,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_user_v1_user_proto_msgTypes[13]
+	mi := &file_user_v1_user_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +946,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_user_v1_user_proto_msgTypes[13]
+	mi := &file_user_v1_user_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +959,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_user_v1_user_proto_rawDescGZIP(), []int{13}
+	return file_user_v1_user_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetUserRequest) GetUserId() string {
@@ -880,7 +978,7 @@ type GetUserResponse struct {
 
 func (x *GetUserResponse) Reset() {
 	*x = GetUserResponse{}
-	mi := &file_user_v1_user_proto_msgTypes[14]
+	mi := &file_user_v1_user_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +990,7 @@ func (x *GetUserResponse) String() string {
 func (*GetUserResponse) ProtoMessage() {}
 
 func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_user_v1_user_proto_msgTypes[14]
+	mi := &file_user_v1_user_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1003,7 @@ func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserResponse.ProtoReflect.Descriptor instead.
 func (*GetUserResponse) Descriptor() ([]byte, []int) {
-	return file_user_v1_user_proto_rawDescGZIP(), []int{14}
+	return file_user_v1_user_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetUserResponse) GetUser() *User {
@@ -924,7 +1022,7 @@ type GetUserStatusRequest struct {
 
 func (x *GetUserStatusRequest) Reset() {
 	*x = GetUserStatusRequest{}
-	mi := &file_user_v1_user_proto_msgTypes[15]
+	mi := &file_user_v1_user_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1034,7 @@ func (x *GetUserStatusRequest) String() string {
 func (*GetUserStatusRequest) ProtoMessage() {}
 
 func (x *GetUserStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_user_v1_user_proto_msgTypes[15]
+	mi := &file_user_v1_user_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1047,7 @@ func (x *GetUserStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetUserStatusRequest) Descriptor() ([]byte, []int) {
-	return file_user_v1_user_proto_rawDescGZIP(), []int{15}
+	return file_user_v1_user_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetUserStatusRequest) GetUserId() string {
@@ -968,7 +1066,7 @@ type GetUserStatusResponse struct {
 
 func (x *GetUserStatusResponse) Reset() {
 	*x = GetUserStatusResponse{}
-	mi := &file_user_v1_user_proto_msgTypes[16]
+	mi := &file_user_v1_user_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1078,7 @@ func (x *GetUserStatusResponse) String() string {
 func (*GetUserStatusResponse) ProtoMessage() {}
 
 func (x *GetUserStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_user_v1_user_proto_msgTypes[16]
+	mi := &file_user_v1_user_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1091,7 @@ func (x *GetUserStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetUserStatusResponse) Descriptor() ([]byte, []int) {
-	return file_user_v1_user_proto_rawDescGZIP(), []int{16}
+	return file_user_v1_user_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetUserStatusResponse) GetStatus() UserStatus {
@@ -1056,7 +1154,14 @@ const file_user_v1_user_proto_rawDesc = "" +
 	"\x0eLogoutResponse\"\x17\n" +
 	"\x15GetSigningKeysRequest\",\n" +
 	"\x16GetSigningKeysResponse\x12\x12\n" +
-	"\x04jwks\x18\x01 \x01(\fR\x04jwks\"3\n" +
+	"\x04jwks\x18\x01 \x01(\fR\x04jwks\"L\n" +
+	"\x18ListEndedSessionsRequest\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"w\n" +
+	"\x19ListEndedSessionsResponse\x12\x1f\n" +
+	"\vsession_ids\x18\x01 \x03(\tR\n" +
+	"sessionIds\x129\n" +
+	"\n" +
+	"next_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tnextSince\"3\n" +
 	"\x0eGetUserRequest\x12!\n" +
 	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\"4\n" +
 	"\x0fGetUserResponse\x12!\n" +
@@ -1076,13 +1181,14 @@ const file_user_v1_user_proto_rawDesc = "" +
 	"UserStatus\x12\x1b\n" +
 	"\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12USER_STATUS_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14USER_STATUS_DISABLED\x10\x022\xd7\x02\n" +
+	"\x14USER_STATUS_DISABLED\x10\x022\xb8\x03\n" +
 	"\vAuthService\x12?\n" +
 	"\bRegister\x12\x18.user.v1.RegisterRequest\x1a\x19.user.v1.RegisterResponse\x126\n" +
 	"\x05Login\x12\x15.user.v1.LoginRequest\x1a\x16.user.v1.LoginResponse\x12<\n" +
 	"\aRefresh\x12\x17.user.v1.RefreshRequest\x1a\x18.user.v1.RefreshResponse\x129\n" +
 	"\x06Logout\x12\x16.user.v1.LogoutRequest\x1a\x17.user.v1.LogoutResponse\x12V\n" +
-	"\x0eGetSigningKeys\x12\x1e.user.v1.GetSigningKeysRequest\x1a\x1f.user.v1.GetSigningKeysResponse\"\x03\x90\x02\x012\xa5\x01\n" +
+	"\x0eGetSigningKeys\x12\x1e.user.v1.GetSigningKeysRequest\x1a\x1f.user.v1.GetSigningKeysResponse\"\x03\x90\x02\x01\x12_\n" +
+	"\x11ListEndedSessions\x12!.user.v1.ListEndedSessionsRequest\x1a\".user.v1.ListEndedSessionsResponse\"\x03\x90\x02\x012\xa5\x01\n" +
 	"\vUserService\x12A\n" +
 	"\aGetUser\x12\x17.user.v1.GetUserRequest\x1a\x18.user.v1.GetUserResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\rGetUserStatus\x12\x1d.user.v1.GetUserStatusRequest\x1a\x1e.user.v1.GetUserStatusResponse\"\x03\x90\x02\x01B#Z!shop.example/proto/user/v1;userv1b\x06proto3"
@@ -1100,34 +1206,36 @@ func file_user_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_user_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_user_v1_user_proto_goTypes = []any{
-	(Role)(0),                      // 0: user.v1.Role
-	(UserStatus)(0),                // 1: user.v1.UserStatus
-	(*User)(nil),                   // 2: user.v1.User
-	(*Tokens)(nil),                 // 3: user.v1.Tokens
-	(*Device)(nil),                 // 4: user.v1.Device
-	(*RegisterRequest)(nil),        // 5: user.v1.RegisterRequest
-	(*RegisterResponse)(nil),       // 6: user.v1.RegisterResponse
-	(*LoginRequest)(nil),           // 7: user.v1.LoginRequest
-	(*LoginResponse)(nil),          // 8: user.v1.LoginResponse
-	(*RefreshRequest)(nil),         // 9: user.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 10: user.v1.RefreshResponse
-	(*LogoutRequest)(nil),          // 11: user.v1.LogoutRequest
-	(*LogoutResponse)(nil),         // 12: user.v1.LogoutResponse
-	(*GetSigningKeysRequest)(nil),  // 13: user.v1.GetSigningKeysRequest
-	(*GetSigningKeysResponse)(nil), // 14: user.v1.GetSigningKeysResponse
-	(*GetUserRequest)(nil),         // 15: user.v1.GetUserRequest
-	(*GetUserResponse)(nil),        // 16: user.v1.GetUserResponse
-	(*GetUserStatusRequest)(nil),   // 17: user.v1.GetUserStatusRequest
-	(*GetUserStatusResponse)(nil),  // 18: user.v1.GetUserStatusResponse
-	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(Role)(0),                         // 0: user.v1.Role
+	(UserStatus)(0),                   // 1: user.v1.UserStatus
+	(*User)(nil),                      // 2: user.v1.User
+	(*Tokens)(nil),                    // 3: user.v1.Tokens
+	(*Device)(nil),                    // 4: user.v1.Device
+	(*RegisterRequest)(nil),           // 5: user.v1.RegisterRequest
+	(*RegisterResponse)(nil),          // 6: user.v1.RegisterResponse
+	(*LoginRequest)(nil),              // 7: user.v1.LoginRequest
+	(*LoginResponse)(nil),             // 8: user.v1.LoginResponse
+	(*RefreshRequest)(nil),            // 9: user.v1.RefreshRequest
+	(*RefreshResponse)(nil),           // 10: user.v1.RefreshResponse
+	(*LogoutRequest)(nil),             // 11: user.v1.LogoutRequest
+	(*LogoutResponse)(nil),            // 12: user.v1.LogoutResponse
+	(*GetSigningKeysRequest)(nil),     // 13: user.v1.GetSigningKeysRequest
+	(*GetSigningKeysResponse)(nil),    // 14: user.v1.GetSigningKeysResponse
+	(*ListEndedSessionsRequest)(nil),  // 15: user.v1.ListEndedSessionsRequest
+	(*ListEndedSessionsResponse)(nil), // 16: user.v1.ListEndedSessionsResponse
+	(*GetUserRequest)(nil),            // 17: user.v1.GetUserRequest
+	(*GetUserResponse)(nil),           // 18: user.v1.GetUserResponse
+	(*GetUserStatusRequest)(nil),      // 19: user.v1.GetUserStatusRequest
+	(*GetUserStatusResponse)(nil),     // 20: user.v1.GetUserStatusResponse
+	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
 }
 var file_user_v1_user_proto_depIdxs = []int32{
 	0,  // 0: user.v1.User.role:type_name -> user.v1.Role
 	1,  // 1: user.v1.User.status:type_name -> user.v1.UserStatus
-	19, // 2: user.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	19, // 3: user.v1.User.updated_at:type_name -> google.protobuf.Timestamp
+	21, // 2: user.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	21, // 3: user.v1.User.updated_at:type_name -> google.protobuf.Timestamp
 	4,  // 4: user.v1.RegisterRequest.device:type_name -> user.v1.Device
 	2,  // 5: user.v1.RegisterResponse.user:type_name -> user.v1.User
 	3,  // 6: user.v1.RegisterResponse.tokens:type_name -> user.v1.Tokens
@@ -1137,27 +1245,31 @@ var file_user_v1_user_proto_depIdxs = []int32{
 	4,  // 10: user.v1.RefreshRequest.device:type_name -> user.v1.Device
 	2,  // 11: user.v1.RefreshResponse.user:type_name -> user.v1.User
 	3,  // 12: user.v1.RefreshResponse.tokens:type_name -> user.v1.Tokens
-	2,  // 13: user.v1.GetUserResponse.user:type_name -> user.v1.User
-	1,  // 14: user.v1.GetUserStatusResponse.status:type_name -> user.v1.UserStatus
-	5,  // 15: user.v1.AuthService.Register:input_type -> user.v1.RegisterRequest
-	7,  // 16: user.v1.AuthService.Login:input_type -> user.v1.LoginRequest
-	9,  // 17: user.v1.AuthService.Refresh:input_type -> user.v1.RefreshRequest
-	11, // 18: user.v1.AuthService.Logout:input_type -> user.v1.LogoutRequest
-	13, // 19: user.v1.AuthService.GetSigningKeys:input_type -> user.v1.GetSigningKeysRequest
-	15, // 20: user.v1.UserService.GetUser:input_type -> user.v1.GetUserRequest
-	17, // 21: user.v1.UserService.GetUserStatus:input_type -> user.v1.GetUserStatusRequest
-	6,  // 22: user.v1.AuthService.Register:output_type -> user.v1.RegisterResponse
-	8,  // 23: user.v1.AuthService.Login:output_type -> user.v1.LoginResponse
-	10, // 24: user.v1.AuthService.Refresh:output_type -> user.v1.RefreshResponse
-	12, // 25: user.v1.AuthService.Logout:output_type -> user.v1.LogoutResponse
-	14, // 26: user.v1.AuthService.GetSigningKeys:output_type -> user.v1.GetSigningKeysResponse
-	16, // 27: user.v1.UserService.GetUser:output_type -> user.v1.GetUserResponse
-	18, // 28: user.v1.UserService.GetUserStatus:output_type -> user.v1.GetUserStatusResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	21, // 13: user.v1.ListEndedSessionsRequest.since:type_name -> google.protobuf.Timestamp
+	21, // 14: user.v1.ListEndedSessionsResponse.next_since:type_name -> google.protobuf.Timestamp
+	2,  // 15: user.v1.GetUserResponse.user:type_name -> user.v1.User
+	1,  // 16: user.v1.GetUserStatusResponse.status:type_name -> user.v1.UserStatus
+	5,  // 17: user.v1.AuthService.Register:input_type -> user.v1.RegisterRequest
+	7,  // 18: user.v1.AuthService.Login:input_type -> user.v1.LoginRequest
+	9,  // 19: user.v1.AuthService.Refresh:input_type -> user.v1.RefreshRequest
+	11, // 20: user.v1.AuthService.Logout:input_type -> user.v1.LogoutRequest
+	13, // 21: user.v1.AuthService.GetSigningKeys:input_type -> user.v1.GetSigningKeysRequest
+	15, // 22: user.v1.AuthService.ListEndedSessions:input_type -> user.v1.ListEndedSessionsRequest
+	17, // 23: user.v1.UserService.GetUser:input_type -> user.v1.GetUserRequest
+	19, // 24: user.v1.UserService.GetUserStatus:input_type -> user.v1.GetUserStatusRequest
+	6,  // 25: user.v1.AuthService.Register:output_type -> user.v1.RegisterResponse
+	8,  // 26: user.v1.AuthService.Login:output_type -> user.v1.LoginResponse
+	10, // 27: user.v1.AuthService.Refresh:output_type -> user.v1.RefreshResponse
+	12, // 28: user.v1.AuthService.Logout:output_type -> user.v1.LogoutResponse
+	14, // 29: user.v1.AuthService.GetSigningKeys:output_type -> user.v1.GetSigningKeysResponse
+	16, // 30: user.v1.AuthService.ListEndedSessions:output_type -> user.v1.ListEndedSessionsResponse
+	18, // 31: user.v1.UserService.GetUser:output_type -> user.v1.GetUserResponse
+	20, // 32: user.v1.UserService.GetUserStatus:output_type -> user.v1.GetUserStatusResponse
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_user_v1_user_proto_init() }
@@ -1171,7 +1283,7 @@ func file_user_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_user_v1_user_proto_rawDesc), len(file_user_v1_user_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

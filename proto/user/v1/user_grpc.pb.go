@@ -21,11 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuthService_Register_FullMethodName       = "/user.v1.AuthService/Register"
-	AuthService_Login_FullMethodName          = "/user.v1.AuthService/Login"
-	AuthService_Refresh_FullMethodName        = "/user.v1.AuthService/Refresh"
-	AuthService_Logout_FullMethodName         = "/user.v1.AuthService/Logout"
-	AuthService_GetSigningKeys_FullMethodName = "/user.v1.AuthService/GetSigningKeys"
+	AuthService_Register_FullMethodName          = "/user.v1.AuthService/Register"
+	AuthService_Login_FullMethodName             = "/user.v1.AuthService/Login"
+	AuthService_Refresh_FullMethodName           = "/user.v1.AuthService/Refresh"
+	AuthService_Logout_FullMethodName            = "/user.v1.AuthService/Logout"
+	AuthService_GetSigningKeys_FullMethodName    = "/user.v1.AuthService/GetSigningKeys"
+	AuthService_ListEndedSessions_FullMethodName = "/user.v1.AuthService/ListEndedSessions"
 )
 
 // AuthServiceClient is the client API for AuthService service.
@@ -45,6 +46,9 @@ type AuthServiceClient interface {
 	Logout(ctx context.Context, in *LogoutRequest, opts ...grpc.CallOption) (*LogoutResponse, error)
 	// GetSigningKeys answers the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
 	GetSigningKeys(ctx context.Context, in *GetSigningKeysRequest, opts ...grpc.CallOption) (*GetSigningKeysResponse, error)
+	// ListEndedSessions answers the sessions that ended since a time, so that whoever verifies access tokens can refuse
+	// those of ended sessions. It may answer some twice.
+	ListEndedSessions(ctx context.Context, in *ListEndedSessionsRequest, opts ...grpc.CallOption) (*ListEndedSessionsResponse, error)
 }
 
 type authServiceClient struct {
@@ -105,6 +109,16 @@ func (c *authServiceClient) GetSigningKeys(ctx context.Context, in *GetSigningKe
 	return out, nil
 }
 
+func (c *authServiceClient) ListEndedSessions(ctx context.Context, in *ListEndedSessionsRequest, opts ...grpc.CallOption) (*ListEndedSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEndedSessionsResponse)
+	err := c.cc.Invoke(ctx, AuthService_ListEndedSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuthServiceServer is the server API for AuthService service.
 // All implementations must embed UnimplementedAuthServiceServer
 // for forward compatibility.
@@ -122,6 +136,9 @@ type AuthServiceServer interface {
 	Logout(context.Context, *LogoutRequest) (*LogoutResponse, error)
 	// GetSigningKeys answers the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
 	GetSigningKeys(context.Context, *GetSigningKeysRequest) (*GetSigningKeysResponse, error)
+	// ListEndedSessions answers the sessions that ended since a time, so that whoever verifies access tokens can refuse
+	// those of ended sessions. It may answer some twice.
+	ListEndedSessions(context.Context, *ListEndedSessionsRequest) (*ListEndedSessionsResponse, error)
 	mustEmbedUnimplementedAuthServiceServer()
 }
 
@@ -146,6 +163,9 @@ func (UnimplementedAuthServiceServer) Logout(context.Context, *LogoutRequest) (*
 }
 func (UnimplementedAuthServiceServer) GetSigningKeys(context.Context, *GetSigningKeysRequest) (*GetSigningKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSigningKeys not implemented")
+}
+func (UnimplementedAuthServiceServer) ListEndedSessions(context.Context, *ListEndedSessionsRequest) (*ListEndedSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEndedSessions not implemented")
 }
 func (UnimplementedAuthServiceServer) mustEmbedUnimplementedAuthServiceServer() {}
 func (UnimplementedAuthServiceServer) testEmbeddedByValue()                     {}
@@ -258,6 +278,24 @@ func _AuthService_GetSigningKeys_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_ListEndedSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEndedSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ListEndedSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ListEndedSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ListEndedSessions(ctx, req.(*ListEndedSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuthService_ServiceDesc is the grpc.ServiceDesc for AuthService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -284,6 +322,10 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetSigningKeys",
 			Handler:    _AuthService_GetSigningKeys_Handler,
+		},
+		{
+			MethodName: "ListEndedSessions",
+			Handler:    _AuthService_ListEndedSessions_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -48,6 +48,8 @@ type SessionStore interface {
 	RenewSession(ctx context.Context, presented domain.TokenHash, renew func(*domain.Renewal) error) error
 	// UpdateSession locks a session, lets update change it and keeps the result. Error: domain.ErrSessionOver.
 	UpdateSession(ctx context.Context, sessionID uuid.UUID, update func(*domain.Session) error) error
+	// SessionsEndedSince returns the sessions that ended at a time or after it.
+	SessionsEndedSince(ctx context.Context, since time.Time) ([]uuid.UUID, error)
 }
 
 // Sessions opens, renews and ends sessions.
@@ -243,3 +245,30 @@ func (s *Sessions) grant(user *domain.User, session *domain.Session, secret stri
 
 // clock returns the time with the precision that the store keeps.
 func (s *Sessions) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+const (
+	// endedMatters is for how long the end of a session matters to those who verify its access tokens: they live 15
+	// minutes, and somebody's clock may be behind.
+	endedMatters = 20 * time.Minute
+	// endedOverlap is how far each answer reaches back behind the last one: an ending becomes visible when its transaction
+	// commits, a little after its time, and the clocks of two replicas differ a little.
+	endedOverlap = 10 * time.Second
+)
+
+// Ended returns the sessions that ended since a time, and the time to ask from next. The zero time stands for all that
+// still matter.
+func (s *Sessions) Ended(ctx context.Context, since time.Time) (ids []string, next time.Time, err error) {
+	now := s.now()
+	if oldest := now.Add(-endedMatters); since.Before(oldest) {
+		since = oldest
+	}
+	ended, err := s.sessions.SessionsEndedSince(ctx, since)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("list ended sessions: %w", err)
+	}
+	ids = make([]string, len(ended))
+	for i, id := range ended {
+		ids[i] = id.String()
+	}
+	return ids, now.Add(-endedOverlap), nil
+}

@@ -349,6 +349,14 @@ func TestLogout(t *testing.T) {
 	}
 	_, err := s.sessions.Refresh(t.Context(), grant.RefreshToken, domain.Device{})
 	wantErr(t, "refresh", err, domain.ErrSessionOver)
+
+	ended, next, err := s.sessions.Ended(t.Context(), time.Time{})
+	if want := principal(t, grant.AccessToken).SessionID; err != nil || len(ended) != 1 || ended[0] != want {
+		t.Errorf("ended sessions are %v, error %v, want %s", ended, err, want)
+	}
+	if again, _, err := s.sessions.Ended(t.Context(), next); err != nil || len(again) != 1 {
+		t.Errorf("an ending of just now is missed by the next look: %v, %v", again, err)
+	}
 	if got := apperr.KindOf(s.sessions.Logout(t.Context())); got != apperr.Unauthenticated {
 		t.Errorf("logout of nobody: kind %v, want %v", got, apperr.Unauthenticated)
 	}

@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -64,4 +66,12 @@ func fromStatus(s domain.Status) userv1.UserStatus {
 	default:
 		return userv1.UserStatus_USER_STATUS_UNSPECIFIED
 	}
+}
+
+// toTime returns the zero time for a timestamp that is not there.
+func toTime(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
 }

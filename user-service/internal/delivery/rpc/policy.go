@@ -15,6 +15,9 @@ var Policy = grpcserver.Policy{
 	userv1.AuthService_GetSigningKeys_FullMethodName: {Callers: []string{
 		grpcserver.Gateway, grpcserver.ProductService, grpcserver.CartService, grpcserver.OrderService,
 	}},
+	userv1.AuthService_ListEndedSessions_FullMethodName: {Callers: []string{
+		grpcserver.Gateway, grpcserver.ProductService, grpcserver.CartService, grpcserver.OrderService,
+	}},
 
 	userv1.UserService_GetUser_FullMethodName:       {Callers: []string{grpcserver.Gateway}, User: true},
 	userv1.UserService_GetUserStatus_FullMethodName: {Callers: []string{grpcserver.CartService, grpcserver.OrderService}},

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	userv1 "shop.example/proto/user/v1"
 
@@ -67,6 +68,14 @@ func (s *authServer) GetSigningKeys(context.Context, *userv1.GetSigningKeysReque
 		return nil, err
 	}
 	return &userv1.GetSigningKeysResponse{Jwks: jwks}, nil
+}
+
+func (s *authServer) ListEndedSessions(ctx context.Context, r *userv1.ListEndedSessionsRequest) (*userv1.ListEndedSessionsResponse, error) {
+	ended, next, err := s.sessions.Ended(ctx, toTime(r.GetSince()))
+	if err != nil {
+		return nil, err
+	}
+	return &userv1.ListEndedSessionsResponse{SessionIds: ended, NextSince: timestamppb.New(next)}, nil
 }
 
 type userServer struct {

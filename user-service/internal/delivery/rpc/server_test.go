@@ -347,6 +347,10 @@ func TestCallersAreChecked(t *testing.T) {
 			_, err := c.GetSigningKeys(t.Context(), &userv1.GetSigningKeysRequest{})
 			return err
 		},
+		userv1.AuthService_ListEndedSessions_FullMethodName: func(c userv1.AuthServiceClient, _ userv1.UserServiceClient) error {
+			_, err := c.ListEndedSessions(t.Context(), &userv1.ListEndedSessionsRequest{})
+			return err
+		},
 		userv1.UserService_GetUser_FullMethodName: func(_ userv1.AuthServiceClient, c userv1.UserServiceClient) error {
 			_, err := c.GetUser(t.Context(), &userv1.GetUserRequest{})
 			return err
@@ -379,8 +383,8 @@ func TestCallersAreChecked(t *testing.T) {
 			}
 		}
 	}
-	if refused != 24 {
-		t.Errorf("%d calls were refused, want 24 of 35", refused)
+	if refused != 25 {
+		t.Errorf("%d calls were refused, want 25 of 40", refused)
 	}
 }
 

@@ -155,6 +155,19 @@ func (s *Store) UpdateSession(_ context.Context, sessionID uuid.UUID, update fun
 	return nil
 }
 
+// SessionsEndedSince returns the sessions that ended at a time or after it.
+func (s *Store) SessionsEndedSince(_ context.Context, since time.Time) ([]uuid.UUID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ended []uuid.UUID
+	for id, session := range s.sessions {
+		if !session.EndedAt.IsZero() && !session.EndedAt.Before(since) {
+			ended = append(ended, id)
+		}
+	}
+	return ended, nil
+}
+
 // DeleteSessionsUnusedSince deletes up to limit sessions with their tokens, and returns how many it were.
 func (s *Store) DeleteSessionsUnusedSince(_ context.Context, before time.Time, limit int) (int64, error) {
 	s.mu.Lock()

@@ -44,6 +44,19 @@ func selectSession(ctx context.Context, q querier, id uuid.UUID) (*domain.Sessio
 	return domain.RestoreSession(snapshot), nil
 }
 
+// SessionsEndedSince returns the sessions that ended at a time or after it.
+func (s *Store) SessionsEndedSince(ctx context.Context, since time.Time) ([]uuid.UUID, error) {
+	rows, err := s.pool.Query(ctx, `SELECT id FROM sessions WHERE ended_at >= $1`, since)
+	if err != nil {
+		return nil, fmt.Errorf("select ended sessions: %w", err)
+	}
+	ended, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("select ended sessions: %w", err)
+	}
+	return ended, nil
+}
+
 func insertSession(ctx context.Context, q querier, session *domain.Session, token domain.RefreshToken) error {
 	s := session.Snapshot()
 	_, err := q.Exec(ctx, `

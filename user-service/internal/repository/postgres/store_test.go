@@ -17,23 +17,18 @@ import (
 
 	"shop.example/user-service/internal/domain"
 	"shop.example/user-service/internal/repository/postgres"
-	"shop.example/user-service/internal/repository/postgres/migrations"
 	"shop.example/user-service/internal/repository/repositorytest"
 )
 
-func migrate(ctx context.Context, url string) error {
-	return platformpostgres.Migrate(ctx, url, migrations.FS)
-}
-
 func TestStore(t *testing.T) {
 	t.Parallel()
-	repositorytest.Run(t, func(t *testing.T) repositorytest.Store { return postgres.New(pgtest.New(t, migrate)) })
+	repositorytest.Run(t, func(t *testing.T) repositorytest.Store { return postgres.New(pgtest.New(t, postgres.Migrate)) })
 }
 
 // The database keeps no refresh token, only its hash: whoever reads a backup can't sign in with it.
 func TestNoSecretsAtRest(t *testing.T) {
 	t.Parallel()
-	pool := pgtest.New(t, migrate)
+	pool := pgtest.New(t, postgres.Migrate)
 	secret := domain.NewRefreshSecret()
 	email, err := domain.ParseEmail("ann@example.com")
 	if err != nil {
@@ -85,7 +80,7 @@ func TestDatabaseAway(t *testing.T) {
 // The same for a connection that the server ends while it is idle, as it does when it is restarted.
 func TestDatabaseRestarts(t *testing.T) {
 	t.Parallel()
-	url := pgtest.URL(t, migrate)
+	url := pgtest.URL(t, postgres.Migrate)
 	pool, err := platformpostgres.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +130,7 @@ func everything(t *testing.T, pool *pgxpool.Pool) string {
 // The schema refuses what the domain would never write, whoever writes it.
 func TestConstraints(t *testing.T) {
 	t.Parallel()
-	pool := pgtest.New(t, migrate)
+	pool := pgtest.New(t, postgres.Migrate)
 	insert := func(email, name, role, status, hash string) error {
 		_, err := pool.Exec(t.Context(), `
 			INSERT INTO users (id, email, name, role, status, password_hash, created_at, updated_at)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"shop.example/user-service/internal/domain"
@@ -380,6 +381,14 @@ func endsSession(t *testing.T, s Store) {
 		t.Errorf("session (-want +got):\n%s", diff)
 	}
 	wantErr(t, "renew", renew(t.Context(), s, first, newHash(), end.Add(time.Second)), domain.ErrSessionOver)
+	for since, want := range map[time.Time][]uuid.UUID{
+		end.Add(-time.Hour): {opened.ID()}, end: {opened.ID()}, end.Add(time.Microsecond): nil,
+	} {
+		got, err := s.SessionsEndedSince(t.Context(), since)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("ended since %v, error %v (-want +got):\n%s", since, err, diff)
+		}
+	}
 
 	failure := errors.New("no")
 	err := s.UpdateSession(t.Context(), opened.ID(), func(*domain.Session) error { return failure })
