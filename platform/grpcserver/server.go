@@ -29,8 +29,8 @@ const (
 	// TokenLeeway is for how long a service takes a token that has just expired: the gateway checked it when the request
 	// came in, and a checkout that began with a good token may go on for 10 s, on clocks that differ by a few more.
 	TokenLeeway = 30 * time.Second
-	// maxInFlight bounds the calls that a server works on at once. With 20 database connections and 5 ms a call, 512 calls
-	// are 130 ms of work: more would only wait.
+	// maxInFlight bounds the calls that a server works on at once. With 10 database connections and 5 ms a call, 512 calls
+	// are 260 ms of work: more would only wait.
 	maxInFlight = 512
 	// maxMessage is a hundred order lines many times over; gRPC's own default is 4 MiB.
 	maxMessage = 2 << 20

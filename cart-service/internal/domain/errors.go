@@ -22,6 +22,6 @@ var (
 				With(apperr.Violation{Location: "product_id", Message: "is not a product that is sold"})
 	// ErrUserUnknown means that the user of a good token is there no more.
 	ErrUserUnknown = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "This account is no more. Sign in again.")
-	// ErrUserDisabled means that the user may not act any more.
-	ErrUserDisabled = apperr.New(apperr.PermissionDenied, apperr.PermissionDenied.DefaultReason(), "This account is disabled.")
+	// ErrUserDisabled means that the user may not act any more. It ends sign-ins, and so is told as a session that ended is.
+	ErrUserDisabled = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "This account is not active.")
 )

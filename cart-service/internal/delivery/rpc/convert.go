@@ -14,8 +14,8 @@ import (
 	moneyv1 "shop.example/proto/money/v1"
 )
 
-// parseID parses an id that was validated already; the error is for a rule that is missing in the .proto.
-func parseID(field, text string) (uuid.UUID, error) {
+// toID parses an id that was validated already; the error is for a rule that is missing in the .proto.
+func toID(field, text string) (uuid.UUID, error) {
 	id, err := uuid.Parse(text)
 	if err != nil {
 		return uuid.UUID{}, apperr.InvalidField(field, "must be a UUID").Wrap(err)
@@ -23,23 +23,23 @@ func parseID(field, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-func putItem(productID string, quantity int64, ifVersion *int64) (usecase.PutItem, error) {
-	id, err := parseID("product_id", productID)
+func toPutItem(productID string, quantity int64, ifVersion *int64) (usecase.PutItem, error) {
+	id, err := toID("product_id", productID)
 	return usecase.PutItem{ProductID: id, Quantity: quantity, IfVersion: ifVersion}, err
 }
 
-func purchaseOf(req *cartv1.RemovePurchasedRequest) (usecase.Purchase, error) {
-	userID, err := parseID("user_id", req.GetUserId())
+func toPurchase(req *cartv1.RemovePurchasedRequest) (usecase.Purchase, error) {
+	userID, err := toID("user_id", req.GetUserId())
 	if err != nil {
 		return usecase.Purchase{}, err
 	}
-	orderID, err := parseID("order_id", req.GetOrderId())
+	orderID, err := toID("order_id", req.GetOrderId())
 	if err != nil {
 		return usecase.Purchase{}, err
 	}
 	purchase := usecase.Purchase{UserID: userID, OrderID: orderID, Lines: make([]domain.PurchasedLine, len(req.GetLines()))}
 	for i, l := range req.GetLines() {
-		productID, err := parseID(fmt.Sprintf("lines[%d].product_id", i), l.GetProductId())
+		productID, err := toID(fmt.Sprintf("lines[%d].product_id", i), l.GetProductId())
 		if err != nil {
 			return usecase.Purchase{}, err
 		}
@@ -48,11 +48,11 @@ func purchaseOf(req *cartv1.RemovePurchasedRequest) (usecase.Purchase, error) {
 	return purchase, nil
 }
 
-func cartOf(v domain.View) *cartv1.Cart {
+func fromCart(v domain.View) *cartv1.Cart {
 	cart := &cartv1.Cart{
 		Items:      make([]*cartv1.CartItem, len(v.Items)),
 		ItemCount:  v.Pieces,
-		Subtotal:   moneyOf(v.Subtotal),
+		Subtotal:   fromMoney(v.Subtotal),
 		Currency:   v.Subtotal.Currency(),
 		Version:    v.Version,
 		PricesAsOf: timestamppb.New(v.PricesAsOf),
@@ -64,13 +64,13 @@ func cartOf(v domain.View) *cartv1.Cart {
 	for i, item := range v.Items {
 		cart.Items[i] = &cartv1.CartItem{
 			ProductId: item.ProductID.String(), Sku: item.SKU, Name: item.Name, Image: item.Image,
-			Quantity: item.Quantity, UnitPrice: moneyOf(item.UnitPrice), LineTotal: moneyOf(item.LineTotal),
-			UnitPriceWhenAdded: moneyOf(item.AddedPrice), PriceChanged: item.PriceChanged, Available: item.Available,
+			Quantity: item.Quantity, UnitPrice: fromMoney(item.UnitPrice), LineTotal: fromMoney(item.LineTotal),
+			UnitPriceWhenAdded: fromMoney(item.AddedPrice), PriceChanged: item.PriceChanged, Available: item.Available,
 		}
 	}
 	return cart
 }
 
-func moneyOf(m money.Money) *moneyv1.Money {
+func fromMoney(m money.Money) *moneyv1.Money {
 	return &moneyv1.Money{Amount: m.Amount(), Currency: m.Currency()}
 }

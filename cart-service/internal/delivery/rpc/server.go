@@ -27,11 +27,11 @@ func (s *server) GetCart(ctx context.Context, _ *cartv1.GetCartRequest) (*cartv1
 	if err != nil {
 		return nil, err
 	}
-	return &cartv1.GetCartResponse{Cart: cartOf(view)}, nil
+	return &cartv1.GetCartResponse{Cart: fromCart(view)}, nil
 }
 
 func (s *server) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cartv1.AddItemResponse, error) {
-	cmd, err := putItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
+	cmd, err := toPutItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +39,11 @@ func (s *server) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cart
 	if err != nil {
 		return nil, err
 	}
-	return &cartv1.AddItemResponse{Cart: cartOf(view)}, nil
+	return &cartv1.AddItemResponse{Cart: fromCart(view)}, nil
 }
 
 func (s *server) SetItem(ctx context.Context, req *cartv1.SetItemRequest) (*cartv1.SetItemResponse, error) {
-	cmd, err := putItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
+	cmd, err := toPutItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +51,11 @@ func (s *server) SetItem(ctx context.Context, req *cartv1.SetItemRequest) (*cart
 	if err != nil {
 		return nil, err
 	}
-	return &cartv1.SetItemResponse{Cart: cartOf(view)}, nil
+	return &cartv1.SetItemResponse{Cart: fromCart(view)}, nil
 }
 
 func (s *server) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) (*cartv1.RemoveItemResponse, error) {
-	productID, err := parseID("product_id", req.GetProductId())
+	productID, err := toID("product_id", req.GetProductId())
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (s *server) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &cartv1.RemoveItemResponse{Cart: cartOf(view)}, nil
+	return &cartv1.RemoveItemResponse{Cart: fromCart(view)}, nil
 }
 
 func (s *server) ClearCart(ctx context.Context, req *cartv1.ClearCartRequest) (*cartv1.ClearCartResponse, error) {
@@ -74,7 +74,7 @@ func (s *server) ClearCart(ctx context.Context, req *cartv1.ClearCartRequest) (*
 }
 
 func (s *server) RemovePurchased(ctx context.Context, req *cartv1.RemovePurchasedRequest) (*cartv1.RemovePurchasedResponse, error) {
-	purchase, err := purchaseOf(req)
+	purchase, err := toPurchase(req)
 	if err != nil {
 		return nil, err
 	}

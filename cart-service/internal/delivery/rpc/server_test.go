@@ -300,7 +300,7 @@ func TestWhoMay(t *testing.T) {
 	disabled := uuid.NewString()
 	s.people.set(disabled, userv1.UserStatus_USER_STATUS_DISABLED)
 	_, err = s.gateway.AddItem(s.signedIn(t, disabled), &cartv1.AddItemRequest{ProductId: cheese, Quantity: 1})
-	wantError(t, err, apperr.PermissionDenied, "permission_denied")
+	wantError(t, err, apperr.Unauthenticated, "unauthenticated")
 
 	// A service that may not call is a mistake of ours, and is told so; its client is not.
 	_, err = s.stranger.GetCart(ctx, &cartv1.GetCartRequest{})

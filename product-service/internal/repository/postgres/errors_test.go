@@ -31,7 +31,7 @@ func TestDatabaseAway(t *testing.T) {
 // TestConnectionsCut is a database that goes away under open connections, as in a failover, and comes back.
 func TestConnectionsCut(t *testing.T) {
 	t.Parallel()
-	url := pgtest.URL(t, migrate)
+	url := pgtest.URL(t, postgres.Migrate)
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestConnectionsCut(t *testing.T) {
 
 func TestCallersTimeIsUp(t *testing.T) {
 	t.Parallel()
-	store := postgres.New(pgtest.New(t, migrate))
+	store := postgres.New(pgtest.New(t, postgres.Migrate))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := store.Categories(ctx)

@@ -40,7 +40,7 @@ func (c *counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndDat
 // as long as they take.
 func TestReserveIsShort(t *testing.T) {
 	t.Parallel()
-	config, err := pgxpool.ParseConfig(pgtest.URL(t, migrate))
+	config, err := pgxpool.ParseConfig(pgtest.URL(t, postgres.Migrate))
 	if err != nil {
 		t.Fatal(err)
 	}

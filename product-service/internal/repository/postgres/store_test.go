@@ -9,16 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shop.example/platform/pgtest"
-	platformpostgres "shop.example/platform/postgres"
 	"shop.example/product-service/internal/domain"
 	"shop.example/product-service/internal/repository/postgres"
-	"shop.example/product-service/internal/repository/postgres/migrations"
 	"shop.example/product-service/internal/repository/repositorytest"
 )
-
-func migrate(ctx context.Context, url string) error {
-	return platformpostgres.Migrate(ctx, url, migrations.FS)
-}
 
 // audited is the store, with the ledger for the tests to look at.
 type audited struct {
@@ -40,7 +34,7 @@ func (a audited) Ledger(ctx context.Context, productID uuid.UUID) ([]domain.Ledg
 }
 
 func open(t testing.TB) repositorytest.Store {
-	pool := pgtest.New(t, migrate)
+	pool := pgtest.New(t, postgres.Migrate)
 	return audited{postgres.New(pool), pool}
 }
 
