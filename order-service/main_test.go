@@ -62,11 +62,17 @@ func TestProgram(t *testing.T) {
 	}()
 	addr := make(chan string, 1)
 	go func() {
-		lines := bufio.NewScanner(log)
+		lines, listening := bufio.NewScanner(log), ""
 		for lines.Scan() {
 			var line struct{ Msg, GRPC string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
-				addr <- line.GRPC
+			if json.Unmarshal(lines.Bytes(), &line) != nil {
+				continue
+			}
+			switch line.Msg {
+			case "listening":
+				listening = line.GRPC
+			case "started": // it becomes ready last
+				addr <- listening
 			}
 		}
 	}()
@@ -76,7 +82,7 @@ func TestProgram(t *testing.T) {
 	case err := <-done:
 		t.Fatalf("the program ended: %v", err)
 	case <-time.After(30 * time.Second):
-		t.Fatal("the program does not listen")
+		t.Fatal("the program does not start")
 	}
 	for _, secret := range []string{"DATABASE_URL", "TESTPAY_API_KEY"} {
 		if _, ok := os.LookupEnv(secret); ok {

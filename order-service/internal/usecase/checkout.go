@@ -14,9 +14,10 @@ const (
 	// firstLook is when the watchdog looks at a new order: a checkout takes some 50 ms, so one that is still open after 2 s
 	// is in trouble, or in a queue.
 	firstLook = 2 * time.Second
-	// reservationTTL outlives every use of a reservation, which is at most a payment window and its cleaning up. It matters
-	// only if this service is gone for good.
-	reservationTTL = domain.PaymentWindow + 15*time.Minute
+	// reservationTTL outlives every use of a reservation: an order may wait for a payment window until somebody begins to pay
+	// it, then for the provider's word, and then, paid, for a product service that is away. It ends by itself only if this
+	// service is gone for good, and must not do so when both come back after hours and the sweeper is faster than the jobs.
+	reservationTTL = domain.PaymentWindow + longestPayment + 6*time.Hour
 	// bookkeeping bounds what must still be written down when the request's own time is up.
 	bookkeeping = 2 * time.Second
 )

@@ -17,6 +17,9 @@ func (c *Checkout) draft(ctx context.Context, wish PlaceOrder) (*domain.Order, e
 	if err != nil {
 		return nil, err
 	}
+	if err := wish.Address.Deliverable(); err != nil {
+		return nil, err
+	}
 	if wish.CouponCode != "" {
 		return nil, domain.ErrCouponInvalid
 	}
@@ -34,7 +37,7 @@ func (c *Checkout) draft(ctx context.Context, wish PlaceOrder) (*domain.Order, e
 	}
 	if e := wish.ExpectedTotal; e != nil {
 		if total := order.Snapshot().Total; total.Amount() != e.Amount || total.Currency() != e.Currency {
-			return nil, domain.ErrTotalChanged.WithAttribute("total", total.Amount())
+			return nil, domain.ErrTotalChanged.WithAttribute("total", total.Amount()).WithAttribute("currency", total.Currency())
 		}
 	}
 	// A card without a token is paid later, with Pay, unless there is nothing to pay.

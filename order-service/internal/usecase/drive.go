@@ -54,18 +54,18 @@ func (c *Checkout) complete(ctx context.Context, order *domain.Order, lease Leas
 	}
 }
 
-// confirm writes down that the order is paid. What follows, the watchdog does at once; only the cart is seen to here,
-// because the customer looks at it next.
+// confirm writes down that the order is paid, and does what follows from that before the customer looks at the cart and
+// the stock. The watchdog looks after it, in case that this is as far as it gets.
 func (c *Checkout) confirm(ctx context.Context, order *domain.Order, lease Lease, reference string) (Placed, error) {
 	placed, err := c.finish(ctx, order, lease, func(o *domain.Order) (Change, error) {
 		if err := o.Confirm(reference, c.now()); err != nil {
 			return Change{}, err
 		}
-		return Change{Outcome: ended(o), Settle: Plan{At: c.now()}}, nil
+		return Change{Outcome: ended(o), Settle: Plan{At: c.now().Add(firstLook)}}, nil
 	})
-	if err == nil && placed.Order.Status == domain.Confirmed {
-		if err := c.emptyCart(ctx, placed.Order); err != nil {
-			c.log.WarnContext(ctx, "the cart is emptied later", "order_id", order.ID(), "error", err)
+	if err == nil && !placed.Replayed && placed.Order.Status == domain.Confirmed {
+		if err := c.followUp(ctx, placed.Order); err != nil {
+			c.log.WarnContext(ctx, "what follows from the confirmation is done later", "order_id", order.ID(), "error", err)
 		}
 	}
 	return placed, err
@@ -113,17 +113,18 @@ func (c *Checkout) giveUp(ctx context.Context, order *domain.Order, lease Lease)
 	return Placed{}, ending
 }
 
-// notReserved ends a checkout that has no stock: without a trace if that is final.
+// notReserved ends a checkout that has no stock: without a trace if nobody but this driver has ever worked on it.
 func (c *Checkout) notReserved(ctx context.Context, order *domain.Order, lease Lease, cause error) (Placed, error) {
 	switch {
 	case errors.Is(cause, domain.ErrOutOfStock):
 		refusal := apperr.From(cause)
 		placed, err := c.finish(ctx, order, lease, func(o *domain.Order) (Change, error) {
-			if p := o.Payment(); p.Attempt > 0 && !p.AtCheckout {
-				// It stood for a while and somebody knows it, so it ends as a cancelled one.
-				return Change{Settle: Plan{At: c.now()}}, o.Cancel(domain.System, "out of stock", c.now())
+			if lease == FirstLease {
+				return Change{Outcome: &Outcome{Error: refusal}, Settle: Plan{Never: true}, Discard: true}, nil
 			}
-			return Change{Outcome: &Outcome{Error: refusal}, Settle: Plan{Never: true}, Discard: true}, nil
+			// Its customer may know it, an earlier driver may have asked the provider for money, and a question for the
+			// stock may still be on its way: it ends as a cancelled one, whose stock and money are seen to.
+			return Change{Outcome: &Outcome{Error: refusal}, Settle: Plan{At: c.now()}}, o.Cancel(domain.System, "out of stock", c.now())
 		})
 		if err != nil || placed.Replayed {
 			return placed, err

@@ -33,6 +33,9 @@ type Outcome struct {
 // Lease is none.
 type Lease struct{ Epoch int64 }
 
+// FirstLease is that of who made the order. As long as it holds nobody else has ever driven it.
+var FirstLease = Lease{Epoch: 1}
+
 // Change is what a decision over an order leads to, besides the order's new state.
 type Change struct {
 	// Keep is for how long the order stays leased to the caller from now on; 0 gives the lease back.
@@ -41,7 +44,7 @@ type Change struct {
 	Outcome *Outcome
 	// Settle is when Settle is to look at the order next.
 	Settle Plan
-	// Discard removes the order: it reserved nothing and took nothing, so it never was.
+	// Discard removes the order: it reserved nothing and took nothing, so it never was. Only the first lease can know that.
 	Discard bool
 }
 
@@ -63,7 +66,7 @@ type AttemptStore interface {
 	// FindAttempt returns the use of a user's key, or ErrNoAttempt.
 	FindAttempt(ctx context.Context, userID uuid.UUID, key string) (Attempt, error)
 	// Begin stores a new order and its attempt, leased to the caller for keep, and plans a look at it, all or nothing. It
-	// returns ErrKeyTaken if the user has used the key before.
+	// returns FirstLease, which no later Decide does; ErrKeyTaken if the user has used the key before.
 	Begin(ctx context.Context, o *domain.Order, a Attempt, keep time.Duration, settleAt time.Time) (Lease, error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,11 +72,12 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		return 0, nil // the new plan goes on
 	}
 
+	var placed Placed
 	if byCard(order) {
 		err = c.recover(ctx, order, lease)
 	} else {
 		// No money is involved before the order is confirmed or waits to be paid, so the way is forward.
-		_, err = c.drive(ctx, order, lease, "")
+		placed, err = c.drive(ctx, order, lease, "")
 	}
 	if err != nil && !errors.Is(err, domain.ErrOutOfStock) && !errors.Is(err, domain.ErrInterrupted) &&
 		!errors.Is(err, domain.ErrPaymentDeclined) && !errors.Is(err, domain.ErrPaymentFailed) {
@@ -89,6 +91,8 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		return 0, err
 	case order.PaymentUnderWay():
 		return settleAgain, nil
+	case order.Status() == domain.Pending && placed.Replayed:
+		return settleAgain, nil // somebody else took it over, and may have died since without a plan for it
 	default:
 		return 0, nil
 	}
@@ -115,15 +119,24 @@ func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease
 	return err
 }
 
-// followUp does what a confirmed order entails.
+// followUp does what a confirmed order entails. Neither part waits for the other, or fails with it.
 func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) error {
-	if err := c.stock.Confirm(ctx, order.ID); err != nil {
-		return fmt.Errorf("confirm the reservation: %w", err)
-	}
-	if err := c.emptyCart(ctx, order); err != nil {
-		return fmt.Errorf("empty the cart: %w", err)
-	}
-	return nil
+	var (
+		both        sync.WaitGroup
+		stock, cart error
+	)
+	both.Go(func() {
+		if err := c.stock.Confirm(ctx, order.ID); err != nil {
+			stock = fmt.Errorf("confirm the reservation: %w", err)
+		}
+	})
+	both.Go(func() {
+		if err := c.emptyCart(ctx, order); err != nil {
+			cart = fmt.Errorf("empty the cart: %w", err)
+		}
+	})
+	both.Wait()
+	return errors.Join(stock, cart)
 }
 
 // compensate gives back what a cancelled order holds, and returns it as it is then.

@@ -254,6 +254,90 @@ func TestPiecesAreGoneMeanwhile(t *testing.T) {
 	}
 }
 
+// The same, and the stock can't be asked at first: an order whose money somebody may hold is not forgotten.
+func TestPiecesAreGoneAndTheStockIsAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := unsettled(t, s, tokTimeout)
+	s.stock.Expire()
+	s.stock.Set(s.cup, 0)
+	away := true
+	shaky := s.process(Faults{Before: func(call string) error {
+		if call == "stock.Reserve" && away {
+			away = false
+			return errAway
+		}
+		return nil
+	}})
+	for range 2 {
+		_, err := shaky.Place(s.ctx(t), s.wish(tokTimeout))
+		refused(t, err, domain.ErrOutOfStock)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	if got := s.order(t, o.ID); got.Status != domain.Cancelled {
+		t.Errorf("the order is %s", got.Status)
+	}
+	if taken, held := s.provider.Holds(o.ID); taken != 0 || held {
+		t.Errorf("%d is taken, promised: %v", taken, held)
+	}
+}
+
+// A checkout stopped while it asked for the stock, and when another goes on with it the stock is gone. The first question,
+// which was on its way all the time, arrives: it must not keep pieces for an order that nobody will ever end.
+func TestReserveArrivesTooLate(t *testing.T) {
+	t.Parallel()
+	for _, method := range []domain.PaymentMethod{domain.Card, domain.CashOnDelivery} {
+		t.Run(string(method), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			wish := s.wish("")
+			wish.Method = method
+			dying := s.process(CantReach(errDead, "stock.Reserve", "orders.Decide"))
+			if _, err := dying.Place(s.ctx(t), wish); err == nil {
+				t.Fatal("the first process lives")
+			}
+			o := s.orders(t)[0]
+			s.stock.Set(s.cup, 0)
+			s.work(t, s.healthy(), time.Minute)
+			_, err := s.healthy().Place(s.ctx(t), wish)
+			refused(t, err, domain.ErrOutOfStock)
+
+			s.stock.Set(s.cup, pieces)
+			if err := s.stock.Reserve(t.Context(), o.ID, []usecase.Line{{ProductID: s.cup, Quantity: 2}}, time.Hour); err == nil {
+				t.Error("pieces are promised to an order that is over")
+			}
+			s.agrees(t)
+		})
+	}
+}
+
+// The watchdog is overtaken, and who overtook it dies: somebody has to look again, for the order has no other plan.
+func TestOvertakenWatchdogLooksAgain(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	wish := s.wish("")
+	dies := CantReach(errDead, "stock.Reserve", "orders.Decide")
+	if _, err := s.process(dies).Place(s.ctx(t), wish); err == nil {
+		t.Fatal("the first process lives")
+	}
+	id := s.orders(t)[0].ID
+	s.clock.Advance(time.Minute)
+	slept := false
+	slow := s.process(Faults{Before: func(call string) error {
+		if call == "stock.Reserve" && !slept {
+			slept = true
+			s.clock.Advance(time.Minute)
+			if _, err := s.process(CantReach(errDead, "stock.Reserve")).Place(s.ctx(t), wish); err == nil {
+				t.Error("the second process lives")
+			}
+		}
+		return nil
+	}})
+	if wait, err := slow.Settle(t.Context(), id); wait == 0 && err == nil {
+		t.Error("the watchdog thinks that nothing is left to do for an order that nobody has finished")
+	}
+}
+
 // What an error hides is asked for again: a watchdog that can't read what it has done must not believe it is finished.
 func TestSettleCantReadTheOrder(t *testing.T) {
 	t.Parallel()

@@ -32,8 +32,9 @@ const (
 	retryAtMost = 30 * time.Second
 	// keysLive is how long an Idempotency-Key is kept, as the API promises.
 	keysLive = 24 * time.Hour
-	// sweepEvery keeps the table small without being noticed.
+	// sweepEvery keeps the table small without being noticed, and sweepBatch keeps each deletion at some milliseconds.
 	sweepEvery = 10 * time.Minute
+	sweepBatch = 1000
 )
 
 // Settler settles an order; see usecase.Checkout.Settle.
@@ -41,9 +42,9 @@ type Settler interface {
 	Settle(ctx context.Context, orderID uuid.UUID) (again time.Duration, err error)
 }
 
-// Sweeper forgets old attempts.
+// Sweeper forgets old attempts, at most limit, and returns how many they were.
 type Sweeper interface {
-	SweepAttempts(ctx context.Context, before time.Time) (int64, error)
+	SweepAttempts(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
 // Component works jobs from start to stop.
@@ -117,11 +118,18 @@ type sweepWorker struct {
 }
 
 func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[job.SweepAttempts]) error {
-	n, err := w.sweeper.SweepAttempts(ctx, w.now().Add(-keysLive))
-	if n > 0 {
-		w.log.InfoContext(ctx, "old idempotency keys forgotten", "count", n)
+	before, total := w.now().Add(-keysLive), int64(0)
+	for {
+		n, err := w.sweeper.SweepAttempts(ctx, before, sweepBatch)
+		total += n
+		if err == nil && n == sweepBatch {
+			continue
+		}
+		if total > 0 {
+			w.log.InfoContext(ctx, "old idempotency keys forgotten", "count", total)
+		}
+		return err
 	}
-	return err
 }
 
 // failures logs the jobs that failed, as part of the trace that they belong to. They run again.

@@ -422,6 +422,9 @@ func TestViolations(t *testing.T) {
 		{"an address without a place", place(func(r *orderv1.PlaceOrderRequest) {
 			r.ShippingAddress.City, r.ShippingAddress.Country = "", "Germany"
 		}), []string{"shipping_address.city", "shipping_address.country"}},
+		{"an address on no map", place(func(r *orderv1.PlaceOrderRequest) {
+			r.ShippingAddress.Line1, r.ShippingAddress.Country = " ", "ZZ"
+		}), []string{"shipping_address.country", "shipping_address.line1"}},
 		{"a way of delivery that is none", place(func(r *orderv1.PlaceOrderRequest) { r.ShippingMethod = "by_horse" }),
 			[]string{"shipping_method"}},
 		{"a coupon that is none", place(func(r *orderv1.PlaceOrderRequest) { r.CouponCode = "SAVE" }), []string{"coupon_code"}},
@@ -475,8 +478,8 @@ func TestErrorDetails(t *testing.T) {
 	stale := s.wish(usecasetest.TokOK)
 	stale.ExpectedTotal = eur(1)
 	_, err = s.gateway.PlaceOrder(ctx, stale)
-	if got := wantError(t, "another total", err, apperr.Conflict, "total_changed"); got.Attributes["total"] != int64(2990) {
-		t.Errorf("attributes %v, want the total", got.Attributes)
+	if got := wantError(t, "another total", err, apperr.Conflict, "total_changed"); got.Attributes["total"] != int64(2990) || got.Attributes["currency"] != "EUR" {
+		t.Errorf("attributes %v, want the total and its currency", got.Attributes)
 	}
 
 	broke := s.wish(usecasetest.TokInsufficient)

@@ -74,9 +74,9 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 		return usecase.Lease{}, usecase.ErrKeyTaken
 	}
 	s.attempts[key] = copyAttempt(a)
-	s.orders[o.ID()] = &row{order: copySnapshot(o.Snapshot()), epoch: 1, holder: 1, leasedUntil: s.now().Add(keep)}
+	s.orders[o.ID()] = &row{order: copySnapshot(o.Snapshot()), epoch: usecase.FirstLease.Epoch, holder: usecase.FirstLease.Epoch, leasedUntil: s.now().Add(keep)}
 	s.plans[o.ID()] = settleAt
-	return usecase.Lease{Epoch: 1}, nil
+	return usecase.FirstLease, nil
 }
 
 // Decide implements usecase.OrderStore. The decision must not call the store, which is locked meanwhile.

@@ -243,6 +243,7 @@ func shop(t *testing.T, store *postgres.Store) (*usecase.Checkout, usecase.Place
 		}), usecase.PlaceOrder{
 			UserID: uuid.New(), Items: []usecase.Line{{ProductID: cup, Quantity: 1}}, ShippingMethod: "standard",
 			Method: domain.Card, Token: usecasetest.TokOK,
+			Address: domain.Address{Recipient: "Zoë", Line1: "1 Main St", City: "Köln", PostalCode: "50667", Country: "DE"},
 		}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/usecase"
 	"shop.example/platform/money"
 )
 
@@ -188,11 +189,11 @@ func insertOrder(ctx context.Context, tx pgx.Tx, s domain.Snapshot, keep time.Du
 	batch.Queue(`
 		INSERT INTO orders (`+orderColumns+`, lease_epoch, lease_until, settle_job)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-			1, clock_timestamp() + $23, $24)`,
+			$25, clock_timestamp() + $23, $24)`,
 		s.ID, s.Number, s.UserID, s.Status, s.Total.Currency(), s.Subtotal.Amount(), s.Discount.Amount(), s.Shipping.Amount(),
 		s.Total.Amount(), address, s.ShippingMethod, s.CouponCode, s.Payment.Status, s.Payment.Method, s.Payment.Provider,
 		s.Payment.Reference, s.Payment.Attempt, s.Payment.AtCheckout, s.FromCart, s.Version, s.CreatedAt, s.UpdatedAt,
-		keep, jobID)
+		keep, jobID, usecase.FirstLease.Epoch)
 	for i, item := range s.Items {
 		batch.Queue(`
 			INSERT INTO order_items (order_id, position, id, product_id, sku, name, quantity, unit_price, line_total)

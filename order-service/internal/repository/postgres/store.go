@@ -71,12 +71,9 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 		if err != nil {
 			return usecase.Lease{}, err
 		}
-		return usecase.Lease{Epoch: 1}, insertOrder(ctx, tx, snapshot, keep, planned)
+		return usecase.FirstLease, insertOrder(ctx, tx, snapshot, keep, planned)
 	})
-	if name, _ := postgres.ViolatedConstraint(err); name == "attempts_pkey" {
-		return usecase.Lease{}, usecase.ErrKeyTaken
-	}
-	return lease, err
+	return lease, translate(err)
 }
 
 // Decide implements usecase.OrderStore. Leases are measured by the clock of the database, which all replicas share.
@@ -168,9 +165,13 @@ func (s *Store) Planned(ctx context.Context, id uuid.UUID) (time.Time, bool, err
 	return at, err == nil, err
 }
 
-// SweepAttempts forgets the attempts that began before a time and returns how many they were. One that is still open stays.
-func (s *Store) SweepAttempts(ctx context.Context, before time.Time) (int64, error) {
-	tag, err := s.pool.Exec(ctx, `DELETE FROM attempts WHERE created_at < $1 AND outcome IS NOT NULL`, before)
+// SweepAttempts forgets up to limit attempts that began before a time, the oldest first, and returns how many they were. One
+// that is still open stays; what somebody is working on is passed over.
+func (s *Store) SweepAttempts(ctx context.Context, before time.Time, limit int) (int64, error) {
+	tag, err := s.pool.Exec(ctx, `
+		DELETE FROM attempts WHERE order_id IN (
+			SELECT order_id FROM attempts WHERE created_at < $1 AND outcome IS NOT NULL
+			ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("delete attempts: %w", err)
 	}

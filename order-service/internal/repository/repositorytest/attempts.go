@@ -57,6 +57,31 @@ func oneKeyOneOrder(t *testing.T, s Store) {
 	}
 }
 
+// Only who made an order ever holds the first lease: that is what allows it to discard the order.
+func firstLeaseIsOnce(t *testing.T, s Store) {
+	o := newOrder(t, uuid.New(), noon)
+	lease, err := s.Begin(t.Context(), o, attemptFor(o), longLease, later())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lease != usecase.FirstLease {
+		t.Errorf("who made the order holds %v, want %v", lease, usecase.FirstLease)
+	}
+	keep := func(*domain.Order) (usecase.Change, error) { return usecase.Change{Keep: longLease}, nil }
+	giveBack := func(*domain.Order) (usecase.Change, error) { return usecase.Change{}, nil }
+	for range 3 {
+		if _, _, err := s.Decide(t.Context(), o.ID(), lease, giveBack); err != nil {
+			t.Fatal(err)
+		}
+		if _, lease, err = s.Decide(t.Context(), o.ID(), usecase.Lease{}, keep); err != nil {
+			t.Fatal(err)
+		}
+		if lease == usecase.FirstLease {
+			t.Error("another driver holds the first lease")
+		}
+	}
+}
+
 func keyIsTheUsers(t *testing.T, s Store) {
 	for range 2 {
 		o := newOrder(t, uuid.New(), noon)

@@ -30,6 +30,7 @@ type Store interface {
 func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"begin: one key makes one order":              oneKeyOneOrder,
+		"begin: the first lease is out once":          firstLeaseIsOnce,
 		"begin: two users may use one key":            keyIsTheUsers,
 		"begin: leased and planned":                   begins,
 		"attempt: unknown":                            unknownAttempt,
