@@ -79,6 +79,8 @@ func TestBadBodies(t *testing.T) {
 		{"empty cart", "POST", "/orders", shop.ByCard("tok_ok"), []string{shop.NewKey()}, 422, "cart_empty", ""},
 		{"paying an unknown order", "POST", "/orders/" + uuid.NewString() + "/pay", shop.Payment{Method: "card", Token: "tok_ok"}, nil, 404, "not_found", ""},
 		{"an unknown method of payment", "POST", "/orders", shop.Wish{Items: []shop.Item{{ProductID: lamp.ID, Quantity: 1}}, Address: shop.Home, ShippingMethod: shop.Standard, Payment: shop.Payment{Method: "gold"}}, []string{shop.NewKey()}, 422, "validation_failed", "body.payment.method"},
+		{"an address in no country", "POST", "/orders", shop.Raw(strings.Replace(string(buy("")), `"DE"`, `"ZZ"`, 1)), []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_address.country"},
+		{"a blank address", "POST", "/orders", shop.Raw(strings.Replace(string(buy("")), `"1 Way"`, `" "`, 1)), []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_address.line1"},
 		{"an unknown delivery", "POST", "/orders", shop.Wish{Items: []shop.Item{{ProductID: lamp.ID, Quantity: 1}}, Address: shop.Home, ShippingMethod: "balloon", Payment: shop.Payment{Method: "card"}}, []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_method"},
 
 		{"no Idempotency-Key", "POST", "/orders", buy(""), nil, 400, "idempotency_key_missing", ""},
@@ -102,6 +104,8 @@ func TestBadBodies(t *testing.T) {
 		{"page_size ten", "GET", "/orders?page_size=ten", nil, nil, 422, "validation_failed", "query.page_size"},
 		{"an invented page_token of products", "GET", "/products?page_token=abc", nil, nil, 422, "validation_failed", "query.page_token"},
 		{"an invented page_token of orders", "GET", "/orders?page_token=abc", nil, nil, 422, "validation_failed", "query.page_token"},
+		{"a misspelt parameter", "GET", "/products?pagesize=5", nil, nil, 422, "validation_failed", "query.pagesize"},
+		{"a parameter twice", "GET", "/orders?page_size=5&page_size=6", nil, nil, 422, "validation_failed", "query.page_size"},
 		{"an unknown sorting", "GET", "/products?sort=colour", nil, nil, 422, "validation_failed", "query.sort"},
 
 		{"an ETag that is none", "PUT", "/cart/items/" + lamp.ID, shop.Raw(`{"quantity":1}`), []string{"If-Match: abc"}, 400, "malformed_request", ""},

@@ -26,7 +26,7 @@ type Category struct {
 // Image is a picture of a product.
 type Image struct {
 	URL string `json:"url" format:"uri" maxLength:"2048"`
-	Alt string `json:"alt,omitempty" maxLength:"500"`
+	Alt string `json:"alt" required:"false" maxLength:"500"`
 }
 
 // Stock is how many there are.

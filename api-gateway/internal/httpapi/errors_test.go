@@ -154,6 +154,9 @@ func TestBadRequests(t *testing.T) {
 		"order to nowhere":          {"POST", "/api/v1/orders", `{"shipping_method":"standard","payment":{"method":"card"}}`, []string{customer, key}, 422, "validation_failed", []string{"body.shipping_address"}},
 		"order to an address book":  {"POST", "/api/v1/orders", `{"address_id":"` + orderID + `","shipping_method":"standard","payment":{"method":"card"}}`, []string{customer, key}, 422, "validation_failed", []string{"body.address_id"}},
 		"order with own price":      {"POST", "/api/v1/orders", strings.Replace(goodOrder, "{", `{"total":{"amount":1,"currency":"EUR"},`, 1), []string{customer, key}, 422, "validation_failed", []string{"body.total"}},
+		"unknown parameters":        {"GET", "/api/v1/products?pagesize=5&q=a&Sort=name", "", nil, 422, "validation_failed", []string{"query.Sort", "query.pagesize"}},
+		"parameter of nobody":       {"GET", "/api/v1/orders?state=pending", "", []string{customer}, 422, "validation_failed", []string{"query.state"}},
+		"parameter given twice":     {"GET", "/api/v1/products?sort=name&sort=price", "", nil, 422, "validation_failed", []string{"query.sort"}},
 		"malformed If-Match":        {"DELETE", "/api/v1/cart", "", []string{customer, "If-Match: 3"}, 400, "malformed_request", nil},
 		"many tags in If-Match":     {"DELETE", "/api/v1/cart", "", []string{customer, `If-Match: "3", "4"`}, 400, "malformed_request", nil},
 		"weak If-Match":             {"DELETE", "/api/v1/cart", "", []string{customer, `If-Match: W/"3"`}, 412, "version_mismatch", nil},
@@ -242,6 +245,13 @@ func TestErrorsOfServices(t *testing.T) {
 		t.Errorf("an error that is answered again: %s, %v", a.body, a.header)
 	}
 
+	s.on("PlaceOrder", apperr.New(apperr.Conflict, "total_changed", "It is another one.").WithAttribute("total", int64(2990)).WithAttribute("currency", "EUR"))
+	a = s.as(t, auth.Customer, "POST", "/api/v1/orders", goodOrder, "Idempotency-Key: k1")
+	a.mustBeProblem(t, 409, "total_changed")
+	if diff := cmp.Diff(any(map[string]any{"amount": 2990.0, "currency": "EUR"}), a.json["total"]); diff != "" {
+		t.Error(diff)
+	}
+
 	s.on("PlaceOrder", apperr.InvalidField("payment_method", "unknown"))
 	a = s.as(t, auth.Customer, "POST", "/api/v1/orders", goodOrder, "Idempotency-Key: k1")
 	if diff := cmp.Diff([]string{"body.payment.method"}, a.locations()); diff != "" {
@@ -249,7 +259,7 @@ func TestErrorsOfServices(t *testing.T) {
 	}
 
 	s.on("ListProducts", apperr.InvalidField("page_token", "not of this query"))
-	a = s.call(t, "GET", "/api/v1/products?page_token=x&whatever=1", "")
+	a = s.call(t, "GET", "/api/v1/products?page_token=x&sort=name", "")
 	a.mustBeProblem(t, 422, "validation_failed")
 	if diff := cmp.Diff([]string{"query.page_token"}, a.locations()); diff != "" {
 		t.Error(diff)

@@ -119,7 +119,8 @@ func (s *Server) registerIdentity() {
 
 func (s *Server) register(ctx context.Context, in *registerInput) (*sessionOutput, error) {
 	answer, err := s.services.Auth.Register(ctx, &userv1.RegisterRequest{
-		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Device: in.device(ctx),
+		// Spaces around it are a slip of the clipboard, here as when signing in.
+		Email: strings.TrimSpace(in.Body.Email), Password: in.Body.Password, Name: in.Body.Name, Device: in.device(ctx),
 	})
 	if err != nil {
 		return nil, err

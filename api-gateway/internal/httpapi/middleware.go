@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -373,6 +375,40 @@ func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
 	charset := parameters["charset"]
 	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		refuse(s.api, ctx, unsupportedMediaType())
+		return
+	}
+	next(ctx)
+}
+
+// checkQuery refuses parameters that an operation with a query doesn't have, and those that stand there twice: a filter that
+// is misspelt would otherwise answer everything.
+func (s *Server) checkQuery(ctx huma.Context, next func(huma.Context)) {
+	known := make(map[string]bool)
+	for _, p := range ctx.Operation().Parameters {
+		if p.In == "query" {
+			known[p.Name] = true
+		}
+	}
+	if len(known) == 0 {
+		next(ctx)
+		return
+	}
+	address := ctx.URL()
+	query := address.Query()
+	var violations []apperr.Violation
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(violations) == maxFieldErrors {
+			break
+		}
+		switch {
+		case !known[name]:
+			violations = append(violations, apperr.Violation{Location: "query." + shorten(name), Message: "unexpected parameter"})
+		case len(query[name]) > 1:
+			violations = append(violations, apperr.Violation{Location: "query." + name, Message: "expected it once"})
+		}
+	}
+	if len(violations) > 0 {
+		refuse(s.api, ctx, apperr.ValidationFailed(violations...))
 		return
 	}
 	next(ctx)

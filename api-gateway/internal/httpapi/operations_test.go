@@ -40,6 +40,10 @@ func TestRegisterAndLogin(t *testing.T) {
 	if device := asked[*userv1.RegisterRequest](t, s, "Register").GetDevice(); device.GetUserAgent() != "Test/1" || device.GetIp() != "127.0.0.1" {
 		t.Errorf("the device is %v", device)
 	}
+	s.call(t, "POST", "/api/v1/auth/register", strings.Replace(goodRegistration, "ada@example.com", `  ada@example.com\n`, 1))
+	if in := asked[*userv1.RegisterRequest](t, s, "Register"); in.GetEmail() != "ada@example.com" {
+		t.Errorf("with spaces around it the address is %q", in.GetEmail())
+	}
 	if a := s.as(t, auth.Customer, "POST", "/api/v1/auth/logout", ""); a.status != 204 || a.body != "" {
 		t.Errorf("logout answers %d %q", a.status, a.body)
 	}

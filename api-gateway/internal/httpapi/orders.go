@@ -227,7 +227,7 @@ func (s *Server) placeOrder(ctx context.Context, in *placeOrderInput) (*placeOrd
 		ExpectedTotal:  in.Body.ExpectedTotal.proto(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, withTotal(err)
 	}
 	order := orderOf(answer.GetOrder())
 	out := &placeOrderOutput{
@@ -238,6 +238,17 @@ func (s *Server) placeOrder(ctx context.Context, in *placeOrderInput) (*placeOrd
 		out.Status = http.StatusAccepted
 	}
 	return out, nil
+}
+
+// withTotal shows the total that a refused order has now as money, which errors between services can't carry.
+func withTotal(err error) error {
+	e := apperr.From(err)
+	amount, hasAmount := e.Attributes["total"].(int64)
+	currency, hasCurrency := e.Attributes["currency"].(string)
+	if !hasAmount || !hasCurrency {
+		return err
+	}
+	return e.WithAttribute("total", Money{Amount: amount, Currency: currency})
 }
 
 func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listOrdersOutput, error) {

@@ -134,7 +134,7 @@ func New(o Options) (*Server, error) {
 		Formats:       formats,
 		DefaultFormat: "application/json",
 	})
-	s.api.UseMiddleware(s.authorize, bound, s.checkIdempotencyKey, s.checkContentType)
+	s.api.UseMiddleware(s.authorize, bound, s.checkQuery, s.checkIdempotencyKey, s.checkContentType)
 	s.registerIdentity()
 	s.registerCatalogue()
 	s.registerStock()
