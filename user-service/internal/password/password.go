@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -35,6 +36,9 @@ const (
 	// maxWait bounds the wait for a free slot. It leaves two of the edge's five seconds for the hash and the rest of the
 	// request; who waits longer would be answered too late anyway.
 	maxWait = 3 * time.Second
+	// tidyAfter is how long nobody must have hashed before the memory of hashes goes back to the system. They are most of what
+	// this process ever uses, and the runtime would keep them for minutes; collecting costs a tenth of a hash.
+	tidyAfter = time.Second
 	// maxMemoryKiB and maxTime bound what a stored hash may ask for, so that one bad row can't take the machine down.
 	maxMemoryKiB, maxTime = 1 << 20, 64
 )
@@ -49,14 +53,16 @@ type Hasher struct {
 	slots  chan struct{}
 	wait   time.Duration
 	absent string
+	tidy   *time.Timer
 }
 
 // NewHasher returns a hasher that makes hashes with the given costs.
 func NewHasher(p Params) *Hasher {
-	h := &Hasher{params: p, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wait: maxWait}
+	h := &Hasher{params: p, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wait: maxWait, tidy: time.AfterFunc(tidyAfter, debug.FreeOSMemory)}
 	// A hash of nothing: its key isn't what argon2id gives for any known password, but checking it costs what every check
 	// costs. It need not be secret, nor different between replicas.
 	h.absent = encode(p, make([]byte, saltLength), make([]byte, keyLength))
+	h.tidy.Stop() // until there has been a hash
 	return h
 }
 
@@ -106,7 +112,10 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { <-h.slots }()
+	defer func() {
+		<-h.slots
+		h.tidy.Reset(tidyAfter)
+	}()
 	if err := ctx.Err(); err != nil { // both may have been ready; nobody waits for this hash anymore
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +150,9 @@ func TestBusy(t *testing.T) {
 // A flood takes no more memory than the slots allow. Not parallel: it measures the whole process.
 func TestFloodIsBounded(t *testing.T) {
 	h := NewHasher(Current)
+	// Buffers that are in use count, not those that wait for the collector: it is hurried, because on a busy machine it comes
+	// late otherwise.
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	var (
 		wg          sync.WaitGroup
 		before, now runtime.MemStats
@@ -177,7 +181,7 @@ func TestFloodIsBounded(t *testing.T) {
 		}
 	}
 	// Each slot's buffer, and as much again that the collector has not seen yet; 30 at once would be 570 MiB.
-	allowed := before.HeapInuse + uint64(2*cap(h.slots)+2)*uint64(Current.MemoryKiB)<<10
+	allowed := before.HeapInuse + uint64(2*cap(h.slots))*uint64(Current.MemoryKiB)<<10
 	if most > allowed {
 		t.Errorf("the heap grew to %d MiB, want at most %d MiB", most>>20, allowed>>20)
 	}
