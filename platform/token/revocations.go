@@ -117,7 +117,8 @@ func (r *Revocations) Poll(ctx context.Context) {
 	r.mu.RUnlock()
 	ids, next, err := r.source(ctx, since)
 	if err != nil {
-		if !last.IsZero() && r.now().Sub(last) < staleAfter { // said once, when it begins to matter is the health check's
+		// Only while it is news: from staleAfter on, the health check tells of the outage until it is over.
+		if !last.IsZero() && r.now().Sub(last) < staleAfter {
 			r.log.WarnContext(ctx, "ended sessions can't be asked for", "error", err)
 		}
 		return
