@@ -929,15 +929,17 @@ type PlaceOrderRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	IdempotencyKey string                 `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// Empty to buy the cart.
-	Items           []*RequestedItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
-	ShippingAddress *Address         `protobuf:"bytes,3,opt,name=shipping_address,json=shippingAddress,proto3" json:"shipping_address,omitempty"`
-	ShippingMethod  string           `protobuf:"bytes,4,opt,name=shipping_method,json=shippingMethod,proto3" json:"shipping_method,omitempty"`
-	PaymentMethod   PaymentMethod    `protobuf:"varint,5,opt,name=payment_method,json=paymentMethod,proto3,enum=order.v1.PaymentMethod" json:"payment_method,omitempty"`
+	Items []*RequestedItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	// Where it goes: this, or an entry of the caller's address book, and never both.
+	ShippingAddress *Address      `protobuf:"bytes,3,opt,name=shipping_address,json=shippingAddress,proto3" json:"shipping_address,omitempty"`
+	ShippingMethod  string        `protobuf:"bytes,4,opt,name=shipping_method,json=shippingMethod,proto3" json:"shipping_method,omitempty"`
+	PaymentMethod   PaymentMethod `protobuf:"varint,5,opt,name=payment_method,json=paymentMethod,proto3,enum=order.v1.PaymentMethod" json:"payment_method,omitempty"`
 	// Stands for the customer's means of payment at the provider. Empty to leave the order pending until PayOrder.
 	PaymentToken string `protobuf:"bytes,6,opt,name=payment_token,json=paymentToken,proto3" json:"payment_token,omitempty"`
 	// The order is refused if its total is another one.
 	ExpectedTotal *v1.Money `protobuf:"bytes,7,opt,name=expected_total,json=expectedTotal,proto3" json:"expected_total,omitempty"`
 	CouponCode    string    `protobuf:"bytes,8,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
+	AddressId     string    `protobuf:"bytes,9,opt,name=address_id,json=addressId,proto3" json:"address_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1024,6 +1026,13 @@ func (x *PlaceOrderRequest) GetExpectedTotal() *v1.Money {
 func (x *PlaceOrderRequest) GetCouponCode() string {
 	if x != nil {
 		return x.CouponCode
+	}
+	return ""
+}
+
+func (x *PlaceOrderRequest) GetAddressId() string {
+	if x != nil {
+		return x.AddressId
 	}
 	return ""
 }
@@ -1607,19 +1616,21 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12&\n" +
 	"\bquantity\x18\x02 \x01(\x03B\n" +
-	"\xbaH\a\"\x05\x18\xe7\a(\x01R\bquantity\"\xd8\x03\n" +
+	"\xbaH\a\"\x05\x18\xe7\a(\x01R\bquantity\"\xfc\x03\n" +
 	"\x11PlaceOrderRequest\x123\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x0eidempotencyKey\x127\n" +
-	"\x05items\x18\x02 \x03(\v2\x17.order.v1.RequestedItemB\b\xbaH\x05\x92\x01\x02\x10dR\x05items\x12D\n" +
-	"\x10shipping_address\x18\x03 \x01(\v2\x11.order.v1.AddressB\x06\xbaH\x03\xc8\x01\x01R\x0fshippingAddress\x122\n" +
+	"\x05items\x18\x02 \x03(\v2\x17.order.v1.RequestedItemB\b\xbaH\x05\x92\x01\x02\x10dR\x05items\x12<\n" +
+	"\x10shipping_address\x18\x03 \x01(\v2\x11.order.v1.AddressR\x0fshippingAddress\x122\n" +
 	"\x0fshipping_method\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x0eshippingMethod\x12J\n" +
 	"\x0epayment_method\x18\x05 \x01(\x0e2\x17.order.v1.PaymentMethodB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rpaymentMethod\x12-\n" +
 	"\rpayment_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\fpaymentToken\x126\n" +
 	"\x0eexpected_total\x18\a \x01(\v2\x0f.money.v1.MoneyR\rexpectedTotal\x12(\n" +
 	"\vcoupon_code\x18\b \x01(\tB\a\xbaH\x04r\x02\x182R\n" +
-	"couponCode\"s\n" +
+	"couponCode\x12*\n" +
+	"\n" +
+	"address_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\taddressId\"s\n" +
 	"\x12PlaceOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\x12\x1a\n" +
