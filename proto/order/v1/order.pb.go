@@ -206,6 +206,107 @@ func (PaymentStatus) EnumDescriptor() ([]byte, []int) {
 	return file_order_v1_order_proto_rawDescGZIP(), []int{2}
 }
 
+type CouponType int32
+
+const (
+	CouponType_COUPON_TYPE_UNSPECIFIED   CouponType = 0
+	CouponType_COUPON_TYPE_PERCENT       CouponType = 1
+	CouponType_COUPON_TYPE_FIXED         CouponType = 2
+	CouponType_COUPON_TYPE_FREE_SHIPPING CouponType = 3
+)
+
+// Enum value maps for CouponType.
+var (
+	CouponType_name = map[int32]string{
+		0: "COUPON_TYPE_UNSPECIFIED",
+		1: "COUPON_TYPE_PERCENT",
+		2: "COUPON_TYPE_FIXED",
+		3: "COUPON_TYPE_FREE_SHIPPING",
+	}
+	CouponType_value = map[string]int32{
+		"COUPON_TYPE_UNSPECIFIED":   0,
+		"COUPON_TYPE_PERCENT":       1,
+		"COUPON_TYPE_FIXED":         2,
+		"COUPON_TYPE_FREE_SHIPPING": 3,
+	}
+)
+
+func (x CouponType) Enum() *CouponType {
+	p := new(CouponType)
+	*p = x
+	return p
+}
+
+func (x CouponType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CouponType) Descriptor() protoreflect.EnumDescriptor {
+	return file_order_v1_order_proto_enumTypes[3].Descriptor()
+}
+
+func (CouponType) Type() protoreflect.EnumType {
+	return &file_order_v1_order_proto_enumTypes[3]
+}
+
+func (x CouponType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CouponType.Descriptor instead.
+func (CouponType) EnumDescriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{3}
+}
+
+type CouponStatus int32
+
+const (
+	CouponStatus_COUPON_STATUS_UNSPECIFIED CouponStatus = 0
+	CouponStatus_COUPON_STATUS_ACTIVE      CouponStatus = 1
+	CouponStatus_COUPON_STATUS_DISABLED    CouponStatus = 2
+)
+
+// Enum value maps for CouponStatus.
+var (
+	CouponStatus_name = map[int32]string{
+		0: "COUPON_STATUS_UNSPECIFIED",
+		1: "COUPON_STATUS_ACTIVE",
+		2: "COUPON_STATUS_DISABLED",
+	}
+	CouponStatus_value = map[string]int32{
+		"COUPON_STATUS_UNSPECIFIED": 0,
+		"COUPON_STATUS_ACTIVE":      1,
+		"COUPON_STATUS_DISABLED":    2,
+	}
+)
+
+func (x CouponStatus) Enum() *CouponStatus {
+	p := new(CouponStatus)
+	*p = x
+	return p
+}
+
+func (x CouponStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CouponStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_order_v1_order_proto_enumTypes[4].Descriptor()
+}
+
+func (CouponStatus) Type() protoreflect.EnumType {
+	return &file_order_v1_order_proto_enumTypes[4]
+}
+
+func (x CouponStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CouponStatus.Descriptor instead.
+func (CouponStatus) EnumDescriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{4}
+}
+
 type ShippingMethod struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -481,7 +582,9 @@ type Payment struct {
 	Method   PaymentMethod          `protobuf:"varint,2,opt,name=method,proto3,enum=order.v1.PaymentMethod" json:"method,omitempty"`
 	Provider string                 `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
 	// The provider's name for the payment, empty before there is one.
-	Reference     string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
+	// What has been given back so far.
+	Refunded      *v1.Money `protobuf:"bytes,5,opt,name=refunded,proto3" json:"refunded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,6 +647,160 @@ func (x *Payment) GetReference() string {
 	return ""
 }
 
+func (x *Payment) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+// Refund is money that was given back.
+type Refund struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Amount *v1.Money              `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What it was given back for; empty when it was for an amount.
+	Items   []*RefundedItem `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	Reason  string          `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Restock bool            `protobuf:"varint,5,opt,name=restock,proto3" json:"restock,omitempty"`
+	// A user's id.
+	By            string                 `protobuf:"bytes,6,opt,name=by,proto3" json:"by,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refund) Reset() {
+	*x = Refund{}
+	mi := &file_order_v1_order_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refund) ProtoMessage() {}
+
+func (x *Refund) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refund.ProtoReflect.Descriptor instead.
+func (*Refund) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Refund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Refund) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Refund) GetItems() []*RefundedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *Refund) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Refund) GetRestock() bool {
+	if x != nil {
+		return x.Restock
+	}
+	return false
+}
+
+func (x *Refund) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Refund) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type RefundedItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ItemId        string                 `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	Quantity      int64                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundedItem) Reset() {
+	*x = RefundedItem{}
+	mi := &file_order_v1_order_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundedItem) ProtoMessage() {}
+
+func (x *RefundedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundedItem.ProtoReflect.Descriptor instead.
+func (*RefundedItem) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RefundedItem) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *RefundedItem) GetQuantity() int64 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
 type HistoryEntry struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Status OrderStatus            `protobuf:"varint,1,opt,name=status,proto3,enum=order.v1.OrderStatus" json:"status,omitempty"`
@@ -557,7 +814,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_order_v1_order_proto_msgTypes[4]
+	mi := &file_order_v1_order_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -569,7 +826,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[4]
+	mi := &file_order_v1_order_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -582,7 +839,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{4}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HistoryEntry) GetStatus() OrderStatus {
@@ -633,13 +890,16 @@ type Order struct {
 	Version         int64                  `protobuf:"varint,16,opt,name=version,proto3" json:"version,omitempty"`
 	CreatedAt       *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt       *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Where the parcel can be followed; empty before it ships.
+	Tracking      string    `protobuf:"bytes,19,opt,name=tracking,proto3" json:"tracking,omitempty"`
+	Refunds       []*Refund `protobuf:"bytes,20,rep,name=refunds,proto3" json:"refunds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_order_v1_order_proto_msgTypes[5]
+	mi := &file_order_v1_order_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +911,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[5]
+	mi := &file_order_v1_order_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +924,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{5}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Order) GetId() string {
@@ -793,6 +1053,20 @@ func (x *Order) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Order) GetTracking() string {
+	if x != nil {
+		return x.Tracking
+	}
+	return ""
+}
+
+func (x *Order) GetRefunds() []*Refund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
 type ListShippingMethodsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -801,7 +1075,7 @@ type ListShippingMethodsRequest struct {
 
 func (x *ListShippingMethodsRequest) Reset() {
 	*x = ListShippingMethodsRequest{}
-	mi := &file_order_v1_order_proto_msgTypes[6]
+	mi := &file_order_v1_order_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +1087,7 @@ func (x *ListShippingMethodsRequest) String() string {
 func (*ListShippingMethodsRequest) ProtoMessage() {}
 
 func (x *ListShippingMethodsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[6]
+	mi := &file_order_v1_order_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +1100,7 @@ func (x *ListShippingMethodsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShippingMethodsRequest.ProtoReflect.Descriptor instead.
 func (*ListShippingMethodsRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{6}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{8}
 }
 
 type ListShippingMethodsResponse struct {
@@ -838,7 +1112,7 @@ type ListShippingMethodsResponse struct {
 
 func (x *ListShippingMethodsResponse) Reset() {
 	*x = ListShippingMethodsResponse{}
-	mi := &file_order_v1_order_proto_msgTypes[7]
+	mi := &file_order_v1_order_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1124,7 @@ func (x *ListShippingMethodsResponse) String() string {
 func (*ListShippingMethodsResponse) ProtoMessage() {}
 
 func (x *ListShippingMethodsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[7]
+	mi := &file_order_v1_order_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1137,7 @@ func (x *ListShippingMethodsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShippingMethodsResponse.ProtoReflect.Descriptor instead.
 func (*ListShippingMethodsResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{7}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListShippingMethodsResponse) GetMethods() []*ShippingMethod {
@@ -883,7 +1157,7 @@ type RequestedItem struct {
 
 func (x *RequestedItem) Reset() {
 	*x = RequestedItem{}
-	mi := &file_order_v1_order_proto_msgTypes[8]
+	mi := &file_order_v1_order_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1169,7 @@ func (x *RequestedItem) String() string {
 func (*RequestedItem) ProtoMessage() {}
 
 func (x *RequestedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[8]
+	mi := &file_order_v1_order_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1182,7 @@ func (x *RequestedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestedItem.ProtoReflect.Descriptor instead.
 func (*RequestedItem) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{8}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RequestedItem) GetProductId() string {
@@ -946,7 +1220,7 @@ type PlaceOrderRequest struct {
 
 func (x *PlaceOrderRequest) Reset() {
 	*x = PlaceOrderRequest{}
-	mi := &file_order_v1_order_proto_msgTypes[9]
+	mi := &file_order_v1_order_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1232,7 @@ func (x *PlaceOrderRequest) String() string {
 func (*PlaceOrderRequest) ProtoMessage() {}
 
 func (x *PlaceOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[9]
+	mi := &file_order_v1_order_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1245,7 @@ func (x *PlaceOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceOrderRequest.ProtoReflect.Descriptor instead.
 func (*PlaceOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{9}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PlaceOrderRequest) GetIdempotencyKey() string {
@@ -1050,7 +1324,7 @@ type PlaceOrderResponse struct {
 
 func (x *PlaceOrderResponse) Reset() {
 	*x = PlaceOrderResponse{}
-	mi := &file_order_v1_order_proto_msgTypes[10]
+	mi := &file_order_v1_order_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1336,7 @@ func (x *PlaceOrderResponse) String() string {
 func (*PlaceOrderResponse) ProtoMessage() {}
 
 func (x *PlaceOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[10]
+	mi := &file_order_v1_order_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1349,7 @@ func (x *PlaceOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceOrderResponse.ProtoReflect.Descriptor instead.
 func (*PlaceOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{10}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PlaceOrderResponse) GetOrder() *Order {
@@ -1103,14 +1377,17 @@ type PayOrderRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	PaymentMethod PaymentMethod          `protobuf:"varint,2,opt,name=payment_method,json=paymentMethod,proto3,enum=order.v1.PaymentMethod" json:"payment_method,omitempty"`
-	PaymentToken  string                 `protobuf:"bytes,3,opt,name=payment_token,json=paymentToken,proto3" json:"payment_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Empty for a method that needs none.
+	PaymentToken string `protobuf:"bytes,3,opt,name=payment_token,json=paymentToken,proto3" json:"payment_token,omitempty"`
+	// The same key again answers the first result. Empty for no protection.
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PayOrderRequest) Reset() {
 	*x = PayOrderRequest{}
-	mi := &file_order_v1_order_proto_msgTypes[11]
+	mi := &file_order_v1_order_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1399,7 @@ func (x *PayOrderRequest) String() string {
 func (*PayOrderRequest) ProtoMessage() {}
 
 func (x *PayOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[11]
+	mi := &file_order_v1_order_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1412,7 @@ func (x *PayOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayOrderRequest.ProtoReflect.Descriptor instead.
 func (*PayOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{11}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PayOrderRequest) GetOrderId() string {
@@ -1159,17 +1436,25 @@ func (x *PayOrderRequest) GetPaymentToken() string {
 	return ""
 }
 
+func (x *PayOrderRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 type PayOrderResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
 	Settling      bool                   `protobuf:"varint,2,opt,name=settling,proto3" json:"settling,omitempty"`
+	Replayed      bool                   `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PayOrderResponse) Reset() {
 	*x = PayOrderResponse{}
-	mi := &file_order_v1_order_proto_msgTypes[12]
+	mi := &file_order_v1_order_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1466,7 @@ func (x *PayOrderResponse) String() string {
 func (*PayOrderResponse) ProtoMessage() {}
 
 func (x *PayOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[12]
+	mi := &file_order_v1_order_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1479,7 @@ func (x *PayOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayOrderResponse.ProtoReflect.Descriptor instead.
 func (*PayOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{12}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PayOrderResponse) GetOrder() *Order {
@@ -1211,6 +1496,13 @@ func (x *PayOrderResponse) GetSettling() bool {
 	return false
 }
 
+func (x *PayOrderResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 type GetOrderRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
@@ -1220,7 +1512,7 @@ type GetOrderRequest struct {
 
 func (x *GetOrderRequest) Reset() {
 	*x = GetOrderRequest{}
-	mi := &file_order_v1_order_proto_msgTypes[13]
+	mi := &file_order_v1_order_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1524,7 @@ func (x *GetOrderRequest) String() string {
 func (*GetOrderRequest) ProtoMessage() {}
 
 func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[13]
+	mi := &file_order_v1_order_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1537,7 @@ func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderRequest.ProtoReflect.Descriptor instead.
 func (*GetOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{13}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetOrderRequest) GetOrderId() string {
@@ -1264,7 +1556,7 @@ type GetOrderResponse struct {
 
 func (x *GetOrderResponse) Reset() {
 	*x = GetOrderResponse{}
-	mi := &file_order_v1_order_proto_msgTypes[14]
+	mi := &file_order_v1_order_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1568,7 @@ func (x *GetOrderResponse) String() string {
 func (*GetOrderResponse) ProtoMessage() {}
 
 func (x *GetOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[14]
+	mi := &file_order_v1_order_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1581,7 @@ func (x *GetOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderResponse.ProtoReflect.Descriptor instead.
 func (*GetOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetOrderResponse) GetOrder() *Order {
@@ -1314,7 +1606,7 @@ type ListOrdersRequest struct {
 
 func (x *ListOrdersRequest) Reset() {
 	*x = ListOrdersRequest{}
-	mi := &file_order_v1_order_proto_msgTypes[15]
+	mi := &file_order_v1_order_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1618,7 @@ func (x *ListOrdersRequest) String() string {
 func (*ListOrdersRequest) ProtoMessage() {}
 
 func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[15]
+	mi := &file_order_v1_order_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1631,7 @@ func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
 func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListOrdersRequest) GetStatus() OrderStatus {
@@ -1388,7 +1680,7 @@ type ListOrdersResponse struct {
 
 func (x *ListOrdersResponse) Reset() {
 	*x = ListOrdersResponse{}
-	mi := &file_order_v1_order_proto_msgTypes[16]
+	mi := &file_order_v1_order_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1692,7 @@ func (x *ListOrdersResponse) String() string {
 func (*ListOrdersResponse) ProtoMessage() {}
 
 func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[16]
+	mi := &file_order_v1_order_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1705,7 @@ func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
 func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListOrdersResponse) GetOrders() []*Order {
@@ -1438,17 +1730,19 @@ func (x *ListOrdersResponse) GetTotalSize() int64 {
 }
 
 type CancelOrderRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	IfVersion     *int64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	OrderId   string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	Reason    string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	IfVersion *int64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	// The same key again answers the first result. Empty for no protection.
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CancelOrderRequest) Reset() {
 	*x = CancelOrderRequest{}
-	mi := &file_order_v1_order_proto_msgTypes[17]
+	mi := &file_order_v1_order_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1754,7 @@ func (x *CancelOrderRequest) String() string {
 func (*CancelOrderRequest) ProtoMessage() {}
 
 func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[17]
+	mi := &file_order_v1_order_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1767,7 @@ func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
 func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelOrderRequest) GetOrderId() string {
@@ -1497,16 +1791,24 @@ func (x *CancelOrderRequest) GetIfVersion() int64 {
 	return 0
 }
 
+func (x *CancelOrderRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 type CancelOrderResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Replayed      bool                   `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CancelOrderResponse) Reset() {
 	*x = CancelOrderResponse{}
-	mi := &file_order_v1_order_proto_msgTypes[18]
+	mi := &file_order_v1_order_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1820,7 @@ func (x *CancelOrderResponse) String() string {
 func (*CancelOrderResponse) ProtoMessage() {}
 
 func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_order_v1_order_proto_msgTypes[18]
+	mi := &file_order_v1_order_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1833,7 @@ func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderResponse.ProtoReflect.Descriptor instead.
 func (*CancelOrderResponse) Descriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelOrderResponse) GetOrder() *Order {
@@ -1539,6 +1841,1592 @@ func (x *CancelOrderResponse) GetOrder() *Order {
 		return x.Order
 	}
 	return nil
+}
+
+func (x *CancelOrderResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type QuoteOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty to quote the cart.
+	Items     []*RequestedItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	AddressId string           `protobuf:"bytes,2,opt,name=address_id,json=addressId,proto3" json:"address_id,omitempty"`
+	// Empty: the total is without shipping, and says so among the obstacles.
+	ShippingMethod string `protobuf:"bytes,3,opt,name=shipping_method,json=shippingMethod,proto3" json:"shipping_method,omitempty"`
+	CouponCode     string `protobuf:"bytes,4,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *QuoteOrderRequest) Reset() {
+	*x = QuoteOrderRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuoteOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuoteOrderRequest) ProtoMessage() {}
+
+func (x *QuoteOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuoteOrderRequest.ProtoReflect.Descriptor instead.
+func (*QuoteOrderRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *QuoteOrderRequest) GetItems() []*RequestedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *QuoteOrderRequest) GetAddressId() string {
+	if x != nil {
+		return x.AddressId
+	}
+	return ""
+}
+
+func (x *QuoteOrderRequest) GetShippingMethod() string {
+	if x != nil {
+		return x.ShippingMethod
+	}
+	return ""
+}
+
+func (x *QuoteOrderRequest) GetCouponCode() string {
+	if x != nil {
+		return x.CouponCode
+	}
+	return ""
+}
+
+// Obstacle is a reason why an order like this would be refused now.
+type Obstacle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code that the order would be refused with.
+	Code    string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// The part of the request, such as "items[2]"; empty when it is none.
+	Location  string `protobuf:"bytes,3,opt,name=location,proto3" json:"location,omitempty"`
+	ProductId string `protobuf:"bytes,4,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// For out_of_stock: how many there are.
+	Available     *int64 `protobuf:"varint,5,opt,name=available,proto3,oneof" json:"available,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Obstacle) Reset() {
+	*x = Obstacle{}
+	mi := &file_order_v1_order_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Obstacle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Obstacle) ProtoMessage() {}
+
+func (x *Obstacle) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Obstacle.ProtoReflect.Descriptor instead.
+func (*Obstacle) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Obstacle) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Obstacle) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Obstacle) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
+}
+
+func (x *Obstacle) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *Obstacle) GetAvailable() int64 {
+	if x != nil && x.Available != nil {
+		return *x.Available
+	}
+	return 0
+}
+
+type QuoteOrderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []*OrderItem           `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	Subtotal      *v1.Money              `protobuf:"bytes,2,opt,name=subtotal,proto3" json:"subtotal,omitempty"`
+	Discount      *v1.Money              `protobuf:"bytes,3,opt,name=discount,proto3" json:"discount,omitempty"`
+	Shipping      *v1.Money              `protobuf:"bytes,4,opt,name=shipping,proto3" json:"shipping,omitempty"`
+	Total         *v1.Money              `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
+	Obstacles     []*Obstacle            `protobuf:"bytes,6,rep,name=obstacles,proto3" json:"obstacles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuoteOrderResponse) Reset() {
+	*x = QuoteOrderResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuoteOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuoteOrderResponse) ProtoMessage() {}
+
+func (x *QuoteOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuoteOrderResponse.ProtoReflect.Descriptor instead.
+func (*QuoteOrderResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *QuoteOrderResponse) GetItems() []*OrderItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *QuoteOrderResponse) GetSubtotal() *v1.Money {
+	if x != nil {
+		return x.Subtotal
+	}
+	return nil
+}
+
+func (x *QuoteOrderResponse) GetDiscount() *v1.Money {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
+func (x *QuoteOrderResponse) GetShipping() *v1.Money {
+	if x != nil {
+		return x.Shipping
+	}
+	return nil
+}
+
+func (x *QuoteOrderResponse) GetTotal() *v1.Money {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *QuoteOrderResponse) GetObstacles() []*Obstacle {
+	if x != nil {
+		return x.Obstacles
+	}
+	return nil
+}
+
+type AddOrderItemRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	OrderId   string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	ProductId string                 `protobuf:"bytes,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	Quantity  int64                  `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	IfVersion *int64                 `protobuf:"varint,4,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	// The same key again answers the first result. Empty for no protection.
+	IdempotencyKey string `protobuf:"bytes,5,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AddOrderItemRequest) Reset() {
+	*x = AddOrderItemRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddOrderItemRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddOrderItemRequest) ProtoMessage() {}
+
+func (x *AddOrderItemRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddOrderItemRequest.ProtoReflect.Descriptor instead.
+func (*AddOrderItemRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AddOrderItemRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *AddOrderItemRequest) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *AddOrderItemRequest) GetQuantity() int64 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *AddOrderItemRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+func (x *AddOrderItemRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+type AddOrderItemResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Replayed      bool                   `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddOrderItemResponse) Reset() {
+	*x = AddOrderItemResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddOrderItemResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddOrderItemResponse) ProtoMessage() {}
+
+func (x *AddOrderItemResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddOrderItemResponse.ProtoReflect.Descriptor instead.
+func (*AddOrderItemResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AddOrderItemResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *AddOrderItemResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type RemoveOrderItemRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	ItemId        string                 `protobuf:"bytes,2,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	IfVersion     *int64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveOrderItemRequest) Reset() {
+	*x = RemoveOrderItemRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveOrderItemRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveOrderItemRequest) ProtoMessage() {}
+
+func (x *RemoveOrderItemRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveOrderItemRequest.ProtoReflect.Descriptor instead.
+func (*RemoveOrderItemRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RemoveOrderItemRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RemoveOrderItemRequest) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *RemoveOrderItemRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type RemoveOrderItemResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveOrderItemResponse) Reset() {
+	*x = RemoveOrderItemResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveOrderItemResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveOrderItemResponse) ProtoMessage() {}
+
+func (x *RemoveOrderItemResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveOrderItemResponse.ProtoReflect.Descriptor instead.
+func (*RemoveOrderItemResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RemoveOrderItemResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+type SetOrderStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	Status        OrderStatus            `protobuf:"varint,2,opt,name=status,proto3,enum=order.v1.OrderStatus" json:"status,omitempty"`
+	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	Tracking      string                 `protobuf:"bytes,4,opt,name=tracking,proto3" json:"tracking,omitempty"`
+	IfVersion     *int64                 `protobuf:"varint,5,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetOrderStatusRequest) Reset() {
+	*x = SetOrderStatusRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetOrderStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetOrderStatusRequest) ProtoMessage() {}
+
+func (x *SetOrderStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetOrderStatusRequest.ProtoReflect.Descriptor instead.
+func (*SetOrderStatusRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SetOrderStatusRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *SetOrderStatusRequest) GetStatus() OrderStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OrderStatus_ORDER_STATUS_UNSPECIFIED
+}
+
+func (x *SetOrderStatusRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *SetOrderStatusRequest) GetTracking() string {
+	if x != nil {
+		return x.Tracking
+	}
+	return ""
+}
+
+func (x *SetOrderStatusRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type SetOrderStatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetOrderStatusResponse) Reset() {
+	*x = SetOrderStatusResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetOrderStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetOrderStatusResponse) ProtoMessage() {}
+
+func (x *SetOrderStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetOrderStatusResponse.ProtoReflect.Descriptor instead.
+func (*SetOrderStatusResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *SetOrderStatusResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+type RefundOrderRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Minor units of the order's currency. With neither amount nor items: all that is left.
+	Amount  *int64          `protobuf:"varint,2,opt,name=amount,proto3,oneof" json:"amount,omitempty"`
+	Items   []*RefundedItem `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	Reason  string          `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Restock bool            `protobuf:"varint,5,opt,name=restock,proto3" json:"restock,omitempty"`
+	// The same key again answers the first result. Empty for no protection.
+	IdempotencyKey string `protobuf:"bytes,6,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RefundOrderRequest) Reset() {
+	*x = RefundOrderRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundOrderRequest) ProtoMessage() {}
+
+func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundOrderRequest.ProtoReflect.Descriptor instead.
+func (*RefundOrderRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RefundOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundOrderRequest) GetAmount() int64 {
+	if x != nil && x.Amount != nil {
+		return *x.Amount
+	}
+	return 0
+}
+
+func (x *RefundOrderRequest) GetItems() []*RefundedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *RefundOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RefundOrderRequest) GetRestock() bool {
+	if x != nil {
+		return x.Restock
+	}
+	return false
+}
+
+func (x *RefundOrderRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+type RefundOrderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	Replayed      bool                   `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundOrderResponse) Reset() {
+	*x = RefundOrderResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundOrderResponse) ProtoMessage() {}
+
+func (x *RefundOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundOrderResponse.ProtoReflect.Descriptor instead.
+func (*RefundOrderResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RefundOrderResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *RefundOrderResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type HandlePaymentEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider's name, as orders show it.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The fields of the HTTP request, by their names in lower case.
+	Headers       map[string]string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Body          []byte            `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandlePaymentEventRequest) Reset() {
+	*x = HandlePaymentEventRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandlePaymentEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandlePaymentEventRequest) ProtoMessage() {}
+
+func (x *HandlePaymentEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandlePaymentEventRequest.ProtoReflect.Descriptor instead.
+func (*HandlePaymentEventRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *HandlePaymentEventRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *HandlePaymentEventRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *HandlePaymentEventRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type HandlePaymentEventResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandlePaymentEventResponse) Reset() {
+	*x = HandlePaymentEventResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandlePaymentEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandlePaymentEventResponse) ProtoMessage() {}
+
+func (x *HandlePaymentEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandlePaymentEventResponse.ProtoReflect.Descriptor instead.
+func (*HandlePaymentEventResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{33}
+}
+
+type Coupon struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Code  string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Type  CouponType             `protobuf:"varint,3,opt,name=type,proto3,enum=order.v1.CouponType" json:"type,omitempty"`
+	// A whole percentage (1 to 100), or minor units of the shop's currency; 0 for free shipping.
+	Value int64 `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"`
+	// Minor units; unset for none.
+	MinSubtotal        *int64                 `protobuf:"varint,5,opt,name=min_subtotal,json=minSubtotal,proto3,oneof" json:"min_subtotal,omitempty"`
+	StartsAt           *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	EndsAt             *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	MaxUses            *int64                 `protobuf:"varint,8,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
+	MaxUsesPerCustomer *int64                 `protobuf:"varint,9,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3,oneof" json:"max_uses_per_customer,omitempty"`
+	// By orders that were not cancelled.
+	Uses          int64        `protobuf:"varint,10,opt,name=uses,proto3" json:"uses,omitempty"`
+	Status        CouponStatus `protobuf:"varint,11,opt,name=status,proto3,enum=order.v1.CouponStatus" json:"status,omitempty"`
+	Version       int64        `protobuf:"varint,12,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coupon) Reset() {
+	*x = Coupon{}
+	mi := &file_order_v1_order_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coupon) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coupon) ProtoMessage() {}
+
+func (x *Coupon) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coupon.ProtoReflect.Descriptor instead.
+func (*Coupon) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Coupon) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Coupon) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Coupon) GetType() CouponType {
+	if x != nil {
+		return x.Type
+	}
+	return CouponType_COUPON_TYPE_UNSPECIFIED
+}
+
+func (x *Coupon) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Coupon) GetMinSubtotal() int64 {
+	if x != nil && x.MinSubtotal != nil {
+		return *x.MinSubtotal
+	}
+	return 0
+}
+
+func (x *Coupon) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Coupon) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *Coupon) GetMaxUses() int64 {
+	if x != nil && x.MaxUses != nil {
+		return *x.MaxUses
+	}
+	return 0
+}
+
+func (x *Coupon) GetMaxUsesPerCustomer() int64 {
+	if x != nil && x.MaxUsesPerCustomer != nil {
+		return *x.MaxUsesPerCustomer
+	}
+	return 0
+}
+
+func (x *Coupon) GetUses() int64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *Coupon) GetStatus() CouponStatus {
+	if x != nil {
+		return x.Status
+	}
+	return CouponStatus_COUPON_STATUS_UNSPECIFIED
+}
+
+func (x *Coupon) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type ListCouponsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	IncludeTotal  bool                   `protobuf:"varint,3,opt,name=include_total,json=includeTotal,proto3" json:"include_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCouponsRequest) Reset() {
+	*x = ListCouponsRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCouponsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCouponsRequest) ProtoMessage() {}
+
+func (x *ListCouponsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCouponsRequest.ProtoReflect.Descriptor instead.
+func (*ListCouponsRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListCouponsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCouponsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCouponsRequest) GetIncludeTotal() bool {
+	if x != nil {
+		return x.IncludeTotal
+	}
+	return false
+}
+
+type ListCouponsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Coupons []*Coupon              `protobuf:"bytes,1,rep,name=coupons,proto3" json:"coupons,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Set if it was asked for.
+	TotalSize     *int64 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3,oneof" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCouponsResponse) Reset() {
+	*x = ListCouponsResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCouponsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCouponsResponse) ProtoMessage() {}
+
+func (x *ListCouponsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCouponsResponse.ProtoReflect.Descriptor instead.
+func (*ListCouponsResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListCouponsResponse) GetCoupons() []*Coupon {
+	if x != nil {
+		return x.Coupons
+	}
+	return nil
+}
+
+func (x *ListCouponsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListCouponsResponse) GetTotalSize() int64 {
+	if x != nil && x.TotalSize != nil {
+		return *x.TotalSize
+	}
+	return 0
+}
+
+type GetCouponRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CouponId      string                 `protobuf:"bytes,1,opt,name=coupon_id,json=couponId,proto3" json:"coupon_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCouponRequest) Reset() {
+	*x = GetCouponRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCouponRequest) ProtoMessage() {}
+
+func (x *GetCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCouponRequest.ProtoReflect.Descriptor instead.
+func (*GetCouponRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GetCouponRequest) GetCouponId() string {
+	if x != nil {
+		return x.CouponId
+	}
+	return ""
+}
+
+type GetCouponResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coupon        *Coupon                `protobuf:"bytes,1,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCouponResponse) Reset() {
+	*x = GetCouponResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCouponResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCouponResponse) ProtoMessage() {}
+
+func (x *GetCouponResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCouponResponse.ProtoReflect.Descriptor instead.
+func (*GetCouponResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *GetCouponResponse) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+type CreateCouponRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Type  CouponType             `protobuf:"varint,2,opt,name=type,proto3,enum=order.v1.CouponType" json:"type,omitempty"`
+	// Absent or 0 for free shipping.
+	Value              int64                  `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
+	MinSubtotal        *int64                 `protobuf:"varint,4,opt,name=min_subtotal,json=minSubtotal,proto3,oneof" json:"min_subtotal,omitempty"`
+	StartsAt           *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	EndsAt             *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	MaxUses            *int64                 `protobuf:"varint,7,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
+	MaxUsesPerCustomer *int64                 `protobuf:"varint,8,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3,oneof" json:"max_uses_per_customer,omitempty"`
+	// Active when unspecified.
+	Status        CouponStatus `protobuf:"varint,9,opt,name=status,proto3,enum=order.v1.CouponStatus" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCouponRequest) Reset() {
+	*x = CreateCouponRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCouponRequest) ProtoMessage() {}
+
+func (x *CreateCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCouponRequest.ProtoReflect.Descriptor instead.
+func (*CreateCouponRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *CreateCouponRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CreateCouponRequest) GetType() CouponType {
+	if x != nil {
+		return x.Type
+	}
+	return CouponType_COUPON_TYPE_UNSPECIFIED
+}
+
+func (x *CreateCouponRequest) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *CreateCouponRequest) GetMinSubtotal() int64 {
+	if x != nil && x.MinSubtotal != nil {
+		return *x.MinSubtotal
+	}
+	return 0
+}
+
+func (x *CreateCouponRequest) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *CreateCouponRequest) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *CreateCouponRequest) GetMaxUses() int64 {
+	if x != nil && x.MaxUses != nil {
+		return *x.MaxUses
+	}
+	return 0
+}
+
+func (x *CreateCouponRequest) GetMaxUsesPerCustomer() int64 {
+	if x != nil && x.MaxUsesPerCustomer != nil {
+		return *x.MaxUsesPerCustomer
+	}
+	return 0
+}
+
+func (x *CreateCouponRequest) GetStatus() CouponStatus {
+	if x != nil {
+		return x.Status
+	}
+	return CouponStatus_COUPON_STATUS_UNSPECIFIED
+}
+
+type CreateCouponResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coupon        *Coupon                `protobuf:"bytes,1,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCouponResponse) Reset() {
+	*x = CreateCouponResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCouponResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCouponResponse) ProtoMessage() {}
+
+func (x *CreateCouponResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCouponResponse.ProtoReflect.Descriptor instead.
+func (*CreateCouponResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CreateCouponResponse) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+// The type of a coupon stays; fields in `clear` are taken away.
+type UpdateCouponRequest struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	CouponId           string                 `protobuf:"bytes,1,opt,name=coupon_id,json=couponId,proto3" json:"coupon_id,omitempty"`
+	Value              *int64                 `protobuf:"varint,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	MinSubtotal        *int64                 `protobuf:"varint,3,opt,name=min_subtotal,json=minSubtotal,proto3,oneof" json:"min_subtotal,omitempty"`
+	StartsAt           *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	EndsAt             *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	MaxUses            *int64                 `protobuf:"varint,6,opt,name=max_uses,json=maxUses,proto3,oneof" json:"max_uses,omitempty"`
+	MaxUsesPerCustomer *int64                 `protobuf:"varint,7,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3,oneof" json:"max_uses_per_customer,omitempty"`
+	Status             *CouponStatus          `protobuf:"varint,8,opt,name=status,proto3,enum=order.v1.CouponStatus,oneof" json:"status,omitempty"`
+	Clear              []string               `protobuf:"bytes,9,rep,name=clear,proto3" json:"clear,omitempty"`
+	IfVersion          *int64                 `protobuf:"varint,10,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	Code               *string                `protobuf:"bytes,11,opt,name=code,proto3,oneof" json:"code,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *UpdateCouponRequest) Reset() {
+	*x = UpdateCouponRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCouponRequest) ProtoMessage() {}
+
+func (x *UpdateCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCouponRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCouponRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *UpdateCouponRequest) GetCouponId() string {
+	if x != nil {
+		return x.CouponId
+	}
+	return ""
+}
+
+func (x *UpdateCouponRequest) GetValue() int64 {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return 0
+}
+
+func (x *UpdateCouponRequest) GetMinSubtotal() int64 {
+	if x != nil && x.MinSubtotal != nil {
+		return *x.MinSubtotal
+	}
+	return 0
+}
+
+func (x *UpdateCouponRequest) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *UpdateCouponRequest) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
+func (x *UpdateCouponRequest) GetMaxUses() int64 {
+	if x != nil && x.MaxUses != nil {
+		return *x.MaxUses
+	}
+	return 0
+}
+
+func (x *UpdateCouponRequest) GetMaxUsesPerCustomer() int64 {
+	if x != nil && x.MaxUsesPerCustomer != nil {
+		return *x.MaxUsesPerCustomer
+	}
+	return 0
+}
+
+func (x *UpdateCouponRequest) GetStatus() CouponStatus {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return CouponStatus_COUPON_STATUS_UNSPECIFIED
+}
+
+func (x *UpdateCouponRequest) GetClear() []string {
+	if x != nil {
+		return x.Clear
+	}
+	return nil
+}
+
+func (x *UpdateCouponRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+func (x *UpdateCouponRequest) GetCode() string {
+	if x != nil && x.Code != nil {
+		return *x.Code
+	}
+	return ""
+}
+
+type UpdateCouponResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coupon        *Coupon                `protobuf:"bytes,1,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCouponResponse) Reset() {
+	*x = UpdateCouponResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCouponResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCouponResponse) ProtoMessage() {}
+
+func (x *UpdateCouponResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCouponResponse.ProtoReflect.Descriptor instead.
+func (*UpdateCouponResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UpdateCouponResponse) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+type DeleteCouponRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CouponId      string                 `protobuf:"bytes,1,opt,name=coupon_id,json=couponId,proto3" json:"coupon_id,omitempty"`
+	IfVersion     *int64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCouponRequest) Reset() {
+	*x = DeleteCouponRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCouponRequest) ProtoMessage() {}
+
+func (x *DeleteCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCouponRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCouponRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *DeleteCouponRequest) GetCouponId() string {
+	if x != nil {
+		return x.CouponId
+	}
+	return ""
+}
+
+func (x *DeleteCouponRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type DeleteCouponResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCouponResponse) Reset() {
+	*x = DeleteCouponResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCouponResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCouponResponse) ProtoMessage() {}
+
+func (x *DeleteCouponResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCouponResponse.ProtoReflect.Descriptor instead.
+func (*DeleteCouponResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{44}
 }
 
 var File_order_v1_order_proto protoreflect.FileDescriptor
@@ -1575,17 +3463,29 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"unit_price\x18\x06 \x01(\v2\x0f.money.v1.MoneyR\tunitPrice\x12.\n" +
 	"\n" +
-	"line_total\x18\a \x01(\v2\x0f.money.v1.MoneyR\tlineTotal\"\xa5\x01\n" +
+	"line_total\x18\a \x01(\v2\x0f.money.v1.MoneyR\tlineTotal\"\xd2\x01\n" +
 	"\aPayment\x12/\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x17.order.v1.PaymentStatusR\x06status\x12/\n" +
 	"\x06method\x18\x02 \x01(\x0e2\x17.order.v1.PaymentMethodR\x06method\x12\x1a\n" +
 	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x1c\n" +
-	"\treference\x18\x04 \x01(\tR\treference\"\x8d\x01\n" +
+	"\treference\x18\x04 \x01(\tR\treference\x12+\n" +
+	"\brefunded\x18\x05 \x01(\v2\x0f.money.v1.MoneyR\brefunded\"\xdd\x01\n" +
+	"\x06Refund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x06amount\x18\x02 \x01(\v2\x0f.money.v1.MoneyR\x06amount\x12,\n" +
+	"\x05items\x18\x03 \x03(\v2\x16.order.v1.RefundedItemR\x05items\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\arestock\x18\x05 \x01(\bR\arestock\x12\x0e\n" +
+	"\x02by\x18\x06 \x01(\tR\x02by\x12*\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"V\n" +
+	"\fRefundedItem\x12!\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12#\n" +
+	"\bquantity\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bquantity\"\x8d\x01\n" +
 	"\fHistoryEntry\x12-\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x15.order.v1.OrderStatusR\x06status\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x12\x12\n" +
-	"\x04note\x18\x04 \x01(\tR\x04note\"\xe3\x05\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\"\xab\x06\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\x17\n" +
@@ -1608,7 +3508,9 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x1c\n" +
+	"updated_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n" +
+	"\btracking\x18\x13 \x01(\tR\btracking\x12*\n" +
+	"\arefunds\x18\x14 \x03(\v2\x10.order.v1.RefundR\arefunds\"\x1c\n" +
 	"\x1aListShippingMethodsRequest\"Q\n" +
 	"\x1bListShippingMethodsResponse\x122\n" +
 	"\amethods\x18\x01 \x03(\v2\x18.order.v1.ShippingMethodR\amethods\"`\n" +
@@ -1634,16 +3536,17 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x12PlaceOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\x12\x1a\n" +
-	"\bsettling\x18\x03 \x01(\bR\bsettling\"\xb3\x01\n" +
+	"\bsettling\x18\x03 \x01(\bR\bsettling\"\xe4\x01\n" +
 	"\x0fPayOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12J\n" +
 	"\x0epayment_method\x18\x02 \x01(\x0e2\x17.order.v1.PaymentMethodB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rpaymentMethod\x12/\n" +
-	"\rpayment_token\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\fpaymentToken\"U\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rpaymentMethod\x12-\n" +
+	"\rpayment_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\fpaymentToken\x121\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKey\"q\n" +
 	"\x10PayOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
-	"\bsettling\x18\x02 \x01(\bR\bsettling\"6\n" +
+	"\bsettling\x18\x02 \x01(\bR\bsettling\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"6\n" +
 	"\x0fGetOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"9\n" +
 	"\x10GetOrderResponse\x12%\n" +
@@ -1660,15 +3563,170 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\"\n" +
 	"\n" +
 	"total_size\x18\x03 \x01(\x03H\x00R\ttotalSize\x88\x01\x01B\r\n" +
-	"\v_total_size\"\x8e\x01\n" +
+	"\v_total_size\"\xc1\x01\n" +
 	"\x12CancelOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\"\n" +
 	"\n" +
-	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
-	"\v_if_version\"<\n" +
+	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01\x121\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKeyB\r\n" +
+	"\v_if_version\"X\n" +
 	"\x13CancelOrderResponse\x12%\n" +
-	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order*\xeb\x01\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xd4\x01\n" +
+	"\x11QuoteOrderRequest\x127\n" +
+	"\x05items\x18\x01 \x03(\v2\x17.order.v1.RequestedItemB\b\xbaH\x05\x92\x01\x02\x10dR\x05items\x12*\n" +
+	"\n" +
+	"address_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\taddressId\x120\n" +
+	"\x0fshipping_method\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x182R\x0eshippingMethod\x12(\n" +
+	"\vcoupon_code\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x182R\n" +
+	"couponCode\"\xa4\x01\n" +
+	"\bObstacle\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1a\n" +
+	"\blocation\x18\x03 \x01(\tR\blocation\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x04 \x01(\tR\tproductId\x12!\n" +
+	"\tavailable\x18\x05 \x01(\x03H\x00R\tavailable\x88\x01\x01B\f\n" +
+	"\n" +
+	"_available\"\x9f\x02\n" +
+	"\x12QuoteOrderResponse\x12)\n" +
+	"\x05items\x18\x01 \x03(\v2\x13.order.v1.OrderItemR\x05items\x12+\n" +
+	"\bsubtotal\x18\x02 \x01(\v2\x0f.money.v1.MoneyR\bsubtotal\x12+\n" +
+	"\bdiscount\x18\x03 \x01(\v2\x0f.money.v1.MoneyR\bdiscount\x12+\n" +
+	"\bshipping\x18\x04 \x01(\v2\x0f.money.v1.MoneyR\bshipping\x12%\n" +
+	"\x05total\x18\x05 \x01(\v2\x0f.money.v1.MoneyR\x05total\x120\n" +
+	"\tobstacles\x18\x06 \x03(\v2\x12.order.v1.ObstacleR\tobstacles\"\xf1\x01\n" +
+	"\x13AddOrderItemRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12'\n" +
+	"\n" +
+	"product_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12&\n" +
+	"\bquantity\x18\x03 \x01(\x03B\n" +
+	"\xbaH\a\"\x05\x18\xe7\a(\x01R\bquantity\x12\"\n" +
+	"\n" +
+	"if_version\x18\x04 \x01(\x03H\x00R\tifVersion\x88\x01\x01\x121\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKeyB\r\n" +
+	"\v_if_version\"Y\n" +
+	"\x14AddOrderItemResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x93\x01\n" +
+	"\x16RemoveOrderItemRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12!\n" +
+	"\aitem_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12\"\n" +
+	"\n" +
+	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"\v_if_version\"@\n" +
+	"\x17RemoveOrderItemResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\xee\x01\n" +
+	"\x15SetOrderStatusRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x129\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x15.order.v1.OrderStatusB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06status\x12\x1c\n" +
+	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\x12$\n" +
+	"\btracking\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\btracking\x12\"\n" +
+	"\n" +
+	"if_version\x18\x05 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"\v_if_version\"?\n" +
+	"\x16SetOrderStatusResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\x93\x02\n" +
+	"\x12RefundOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12$\n" +
+	"\x06amount\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x00R\x06amount\x88\x01\x01\x126\n" +
+	"\x05items\x18\x03 \x03(\v2\x16.order.v1.RefundedItemB\b\xbaH\x05\x92\x01\x02\x10dR\x05items\x12\"\n" +
+	"\x06reason\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x18\n" +
+	"\arestock\x18\x05 \x01(\bR\arestock\x121\n" +
+	"\x0fidempotency_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKeyB\t\n" +
+	"\a_amount\"X\n" +
+	"\x13RefundOrderResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xf3\x01\n" +
+	"\x19HandlePaymentEventRequest\x12%\n" +
+	"\bprovider\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\bprovider\x12T\n" +
+	"\aheaders\x18\x02 \x03(\v20.order.v1.HandlePaymentEventRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12\x1d\n" +
+	"\x04body\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x04body\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1c\n" +
+	"\x1aHandlePaymentEventResponse\"\xf0\x03\n" +
+	"\x06Coupon\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12(\n" +
+	"\x04type\x18\x03 \x01(\x0e2\x14.order.v1.CouponTypeR\x04type\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\x03R\x05value\x12&\n" +
+	"\fmin_subtotal\x18\x05 \x01(\x03H\x00R\vminSubtotal\x88\x01\x01\x127\n" +
+	"\tstarts_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12\x1e\n" +
+	"\bmax_uses\x18\b \x01(\x03H\x01R\amaxUses\x88\x01\x01\x126\n" +
+	"\x15max_uses_per_customer\x18\t \x01(\x03H\x02R\x12maxUsesPerCustomer\x88\x01\x01\x12\x12\n" +
+	"\x04uses\x18\n" +
+	" \x01(\x03R\x04uses\x12.\n" +
+	"\x06status\x18\v \x01(\x0e2\x16.order.v1.CouponStatusR\x06status\x12\x18\n" +
+	"\aversion\x18\f \x01(\x03R\aversionB\x0f\n" +
+	"\r_min_subtotalB\v\n" +
+	"\t_max_usesB\x18\n" +
+	"\x16_max_uses_per_customer\"\x8a\x01\n" +
+	"\x12ListCouponsRequest\x12&\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12#\n" +
+	"\rinclude_total\x18\x03 \x01(\bR\fincludeTotal\"\x9c\x01\n" +
+	"\x13ListCouponsResponse\x12*\n" +
+	"\acoupons\x18\x01 \x03(\v2\x10.order.v1.CouponR\acoupons\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\"\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x03H\x00R\ttotalSize\x88\x01\x01B\r\n" +
+	"\v_total_size\"9\n" +
+	"\x10GetCouponRequest\x12%\n" +
+	"\tcoupon_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcouponId\"=\n" +
+	"\x11GetCouponResponse\x12(\n" +
+	"\x06coupon\x18\x01 \x01(\v2\x10.order.v1.CouponR\x06coupon\"\x84\x04\n" +
+	"\x13CreateCouponRequest\x12\x1d\n" +
+	"\x04code\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x04code\x124\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x14.order.v1.CouponTypeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x12\x1d\n" +
+	"\x05value\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05value\x12/\n" +
+	"\fmin_subtotal\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\vminSubtotal\x88\x01\x01\x127\n" +
+	"\tstarts_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12'\n" +
+	"\bmax_uses\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x01R\amaxUses\x88\x01\x01\x12?\n" +
+	"\x15max_uses_per_customer\x18\b \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x02R\x12maxUsesPerCustomer\x88\x01\x01\x128\n" +
+	"\x06status\x18\t \x01(\x0e2\x16.order.v1.CouponStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06statusB\x0f\n" +
+	"\r_min_subtotalB\v\n" +
+	"\t_max_usesB\x18\n" +
+	"\x16_max_uses_per_customer\"@\n" +
+	"\x14CreateCouponResponse\x12(\n" +
+	"\x06coupon\x18\x01 \x01(\v2\x10.order.v1.CouponR\x06coupon\"\xc0\x05\n" +
+	"\x13UpdateCouponRequest\x12%\n" +
+	"\tcoupon_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcouponId\x12\"\n" +
+	"\x05value\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\x05value\x88\x01\x01\x12/\n" +
+	"\fmin_subtotal\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x01R\vminSubtotal\x88\x01\x01\x127\n" +
+	"\tstarts_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12'\n" +
+	"\bmax_uses\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x02R\amaxUses\x88\x01\x01\x12?\n" +
+	"\x15max_uses_per_customer\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x03R\x12maxUsesPerCustomer\x88\x01\x01\x12?\n" +
+	"\x06status\x18\b \x01(\x0e2\x16.order.v1.CouponStatusB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x04R\x06status\x88\x01\x01\x12g\n" +
+	"\x05clear\x18\t \x03(\tBQ\xbaHN\x92\x01K\x10\x05\x18\x01\"ErCR\fmin_subtotalR\tstarts_atR\aends_atR\bmax_usesR\x15max_uses_per_customerR\x05clear\x12\"\n" +
+	"\n" +
+	"if_version\x18\n" +
+	" \x01(\x03H\x05R\tifVersion\x88\x01\x01\x12\"\n" +
+	"\x04code\x18\v \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182H\x06R\x04code\x88\x01\x01B\b\n" +
+	"\x06_valueB\x0f\n" +
+	"\r_min_subtotalB\v\n" +
+	"\t_max_usesB\x18\n" +
+	"\x16_max_uses_per_customerB\t\n" +
+	"\a_statusB\r\n" +
+	"\v_if_versionB\a\n" +
+	"\x05_code\"@\n" +
+	"\x14UpdateCouponResponse\x12(\n" +
+	"\x06coupon\x18\x01 \x01(\v2\x10.order.v1.CouponR\x06coupon\"o\n" +
+	"\x13DeleteCouponRequest\x12%\n" +
+	"\tcoupon_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcouponId\x12\"\n" +
+	"\n" +
+	"if_version\x18\x02 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"\v_if_version\"\x16\n" +
+	"\x14DeleteCouponResponse*\xeb\x01\n" +
 	"\vOrderStatus\x12\x1c\n" +
 	"\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ORDER_STATUS_PENDING\x10\x01\x12\x1a\n" +
@@ -1691,16 +3749,39 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x15PAYMENT_STATUS_VOIDED\x10\x05\x12%\n" +
 	"!PAYMENT_STATUS_PARTIALLY_REFUNDED\x10\x06\x12\x1b\n" +
 	"\x17PAYMENT_STATUS_REFUNDED\x10\a\x12\x19\n" +
-	"\x15PAYMENT_STATUS_FAILED\x10\b2\xf4\x03\n" +
+	"\x15PAYMENT_STATUS_FAILED\x10\b*x\n" +
+	"\n" +
+	"CouponType\x12\x1b\n" +
+	"\x17COUPON_TYPE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13COUPON_TYPE_PERCENT\x10\x01\x12\x15\n" +
+	"\x11COUPON_TYPE_FIXED\x10\x02\x12\x1d\n" +
+	"\x19COUPON_TYPE_FREE_SHIPPING\x10\x03*c\n" +
+	"\fCouponStatus\x12\x1d\n" +
+	"\x19COUPON_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14COUPON_STATUS_ACTIVE\x10\x01\x12\x1a\n" +
+	"\x16COUPON_STATUS_DISABLED\x10\x022\xff\a\n" +
 	"\fOrderService\x12g\n" +
 	"\x13ListShippingMethods\x12$.order.v1.ListShippingMethodsRequest\x1a%.order.v1.ListShippingMethodsResponse\"\x03\x90\x02\x01\x12L\n" +
 	"\n" +
-	"PlaceOrder\x12\x1b.order.v1.PlaceOrderRequest\x1a\x1c.order.v1.PlaceOrderResponse\"\x03\x90\x02\x02\x12F\n" +
+	"PlaceOrder\x12\x1b.order.v1.PlaceOrderRequest\x1a\x1c.order.v1.PlaceOrderResponse\"\x03\x90\x02\x02\x12L\n" +
+	"\n" +
+	"QuoteOrder\x12\x1b.order.v1.QuoteOrderRequest\x1a\x1c.order.v1.QuoteOrderResponse\"\x03\x90\x02\x01\x12R\n" +
+	"\fAddOrderItem\x12\x1d.order.v1.AddOrderItemRequest\x1a\x1e.order.v1.AddOrderItemResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\x0fRemoveOrderItem\x12 .order.v1.RemoveOrderItemRequest\x1a!.order.v1.RemoveOrderItemResponse\x12X\n" +
+	"\x0eSetOrderStatus\x12\x1f.order.v1.SetOrderStatusRequest\x1a .order.v1.SetOrderStatusResponse\"\x03\x90\x02\x02\x12O\n" +
+	"\vRefundOrder\x12\x1c.order.v1.RefundOrderRequest\x1a\x1d.order.v1.RefundOrderResponse\"\x03\x90\x02\x02\x12d\n" +
+	"\x12HandlePaymentEvent\x12#.order.v1.HandlePaymentEventRequest\x1a$.order.v1.HandlePaymentEventResponse\"\x03\x90\x02\x02\x12F\n" +
 	"\bPayOrder\x12\x19.order.v1.PayOrderRequest\x1a\x1a.order.v1.PayOrderResponse\"\x03\x90\x02\x02\x12F\n" +
 	"\bGetOrder\x12\x19.order.v1.GetOrderRequest\x1a\x1a.order.v1.GetOrderResponse\"\x03\x90\x02\x01\x12L\n" +
 	"\n" +
 	"ListOrders\x12\x1b.order.v1.ListOrdersRequest\x1a\x1c.order.v1.ListOrdersResponse\"\x03\x90\x02\x01\x12O\n" +
-	"\vCancelOrder\x12\x1c.order.v1.CancelOrderRequest\x1a\x1d.order.v1.CancelOrderResponse\"\x03\x90\x02\x02B%Z#shop.example/proto/order/v1;orderv1b\x06proto3"
+	"\vCancelOrder\x12\x1c.order.v1.CancelOrderRequest\x1a\x1d.order.v1.CancelOrderResponse\"\x03\x90\x02\x022\x98\x03\n" +
+	"\rCouponService\x12O\n" +
+	"\vListCoupons\x12\x1c.order.v1.ListCouponsRequest\x1a\x1d.order.v1.ListCouponsResponse\"\x03\x90\x02\x01\x12I\n" +
+	"\tGetCoupon\x12\x1a.order.v1.GetCouponRequest\x1a\x1b.order.v1.GetCouponResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\fCreateCoupon\x12\x1d.order.v1.CreateCouponRequest\x1a\x1e.order.v1.CreateCouponResponse\x12M\n" +
+	"\fUpdateCoupon\x12\x1d.order.v1.UpdateCouponRequest\x1a\x1e.order.v1.UpdateCouponResponse\x12M\n" +
+	"\fDeleteCoupon\x12\x1d.order.v1.DeleteCouponRequest\x1a\x1e.order.v1.DeleteCouponResponseB%Z#shop.example/proto/order/v1;orderv1b\x06proto3"
 
 var (
 	file_order_v1_order_proto_rawDescOnce sync.Once
@@ -1714,82 +3795,167 @@ func file_order_v1_order_proto_rawDescGZIP() []byte {
 	return file_order_v1_order_proto_rawDescData
 }
 
-var file_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_order_v1_order_proto_goTypes = []any{
 	(OrderStatus)(0),                    // 0: order.v1.OrderStatus
 	(PaymentMethod)(0),                  // 1: order.v1.PaymentMethod
 	(PaymentStatus)(0),                  // 2: order.v1.PaymentStatus
-	(*ShippingMethod)(nil),              // 3: order.v1.ShippingMethod
-	(*Address)(nil),                     // 4: order.v1.Address
-	(*OrderItem)(nil),                   // 5: order.v1.OrderItem
-	(*Payment)(nil),                     // 6: order.v1.Payment
-	(*HistoryEntry)(nil),                // 7: order.v1.HistoryEntry
-	(*Order)(nil),                       // 8: order.v1.Order
-	(*ListShippingMethodsRequest)(nil),  // 9: order.v1.ListShippingMethodsRequest
-	(*ListShippingMethodsResponse)(nil), // 10: order.v1.ListShippingMethodsResponse
-	(*RequestedItem)(nil),               // 11: order.v1.RequestedItem
-	(*PlaceOrderRequest)(nil),           // 12: order.v1.PlaceOrderRequest
-	(*PlaceOrderResponse)(nil),          // 13: order.v1.PlaceOrderResponse
-	(*PayOrderRequest)(nil),             // 14: order.v1.PayOrderRequest
-	(*PayOrderResponse)(nil),            // 15: order.v1.PayOrderResponse
-	(*GetOrderRequest)(nil),             // 16: order.v1.GetOrderRequest
-	(*GetOrderResponse)(nil),            // 17: order.v1.GetOrderResponse
-	(*ListOrdersRequest)(nil),           // 18: order.v1.ListOrdersRequest
-	(*ListOrdersResponse)(nil),          // 19: order.v1.ListOrdersResponse
-	(*CancelOrderRequest)(nil),          // 20: order.v1.CancelOrderRequest
-	(*CancelOrderResponse)(nil),         // 21: order.v1.CancelOrderResponse
-	(*v1.Money)(nil),                    // 22: money.v1.Money
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
+	(CouponType)(0),                     // 3: order.v1.CouponType
+	(CouponStatus)(0),                   // 4: order.v1.CouponStatus
+	(*ShippingMethod)(nil),              // 5: order.v1.ShippingMethod
+	(*Address)(nil),                     // 6: order.v1.Address
+	(*OrderItem)(nil),                   // 7: order.v1.OrderItem
+	(*Payment)(nil),                     // 8: order.v1.Payment
+	(*Refund)(nil),                      // 9: order.v1.Refund
+	(*RefundedItem)(nil),                // 10: order.v1.RefundedItem
+	(*HistoryEntry)(nil),                // 11: order.v1.HistoryEntry
+	(*Order)(nil),                       // 12: order.v1.Order
+	(*ListShippingMethodsRequest)(nil),  // 13: order.v1.ListShippingMethodsRequest
+	(*ListShippingMethodsResponse)(nil), // 14: order.v1.ListShippingMethodsResponse
+	(*RequestedItem)(nil),               // 15: order.v1.RequestedItem
+	(*PlaceOrderRequest)(nil),           // 16: order.v1.PlaceOrderRequest
+	(*PlaceOrderResponse)(nil),          // 17: order.v1.PlaceOrderResponse
+	(*PayOrderRequest)(nil),             // 18: order.v1.PayOrderRequest
+	(*PayOrderResponse)(nil),            // 19: order.v1.PayOrderResponse
+	(*GetOrderRequest)(nil),             // 20: order.v1.GetOrderRequest
+	(*GetOrderResponse)(nil),            // 21: order.v1.GetOrderResponse
+	(*ListOrdersRequest)(nil),           // 22: order.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),          // 23: order.v1.ListOrdersResponse
+	(*CancelOrderRequest)(nil),          // 24: order.v1.CancelOrderRequest
+	(*CancelOrderResponse)(nil),         // 25: order.v1.CancelOrderResponse
+	(*QuoteOrderRequest)(nil),           // 26: order.v1.QuoteOrderRequest
+	(*Obstacle)(nil),                    // 27: order.v1.Obstacle
+	(*QuoteOrderResponse)(nil),          // 28: order.v1.QuoteOrderResponse
+	(*AddOrderItemRequest)(nil),         // 29: order.v1.AddOrderItemRequest
+	(*AddOrderItemResponse)(nil),        // 30: order.v1.AddOrderItemResponse
+	(*RemoveOrderItemRequest)(nil),      // 31: order.v1.RemoveOrderItemRequest
+	(*RemoveOrderItemResponse)(nil),     // 32: order.v1.RemoveOrderItemResponse
+	(*SetOrderStatusRequest)(nil),       // 33: order.v1.SetOrderStatusRequest
+	(*SetOrderStatusResponse)(nil),      // 34: order.v1.SetOrderStatusResponse
+	(*RefundOrderRequest)(nil),          // 35: order.v1.RefundOrderRequest
+	(*RefundOrderResponse)(nil),         // 36: order.v1.RefundOrderResponse
+	(*HandlePaymentEventRequest)(nil),   // 37: order.v1.HandlePaymentEventRequest
+	(*HandlePaymentEventResponse)(nil),  // 38: order.v1.HandlePaymentEventResponse
+	(*Coupon)(nil),                      // 39: order.v1.Coupon
+	(*ListCouponsRequest)(nil),          // 40: order.v1.ListCouponsRequest
+	(*ListCouponsResponse)(nil),         // 41: order.v1.ListCouponsResponse
+	(*GetCouponRequest)(nil),            // 42: order.v1.GetCouponRequest
+	(*GetCouponResponse)(nil),           // 43: order.v1.GetCouponResponse
+	(*CreateCouponRequest)(nil),         // 44: order.v1.CreateCouponRequest
+	(*CreateCouponResponse)(nil),        // 45: order.v1.CreateCouponResponse
+	(*UpdateCouponRequest)(nil),         // 46: order.v1.UpdateCouponRequest
+	(*UpdateCouponResponse)(nil),        // 47: order.v1.UpdateCouponResponse
+	(*DeleteCouponRequest)(nil),         // 48: order.v1.DeleteCouponRequest
+	(*DeleteCouponResponse)(nil),        // 49: order.v1.DeleteCouponResponse
+	nil,                                 // 50: order.v1.HandlePaymentEventRequest.HeadersEntry
+	(*v1.Money)(nil),                    // 51: money.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 52: google.protobuf.Timestamp
 }
 var file_order_v1_order_proto_depIdxs = []int32{
-	22, // 0: order.v1.ShippingMethod.price:type_name -> money.v1.Money
-	22, // 1: order.v1.OrderItem.unit_price:type_name -> money.v1.Money
-	22, // 2: order.v1.OrderItem.line_total:type_name -> money.v1.Money
+	51, // 0: order.v1.ShippingMethod.price:type_name -> money.v1.Money
+	51, // 1: order.v1.OrderItem.unit_price:type_name -> money.v1.Money
+	51, // 2: order.v1.OrderItem.line_total:type_name -> money.v1.Money
 	2,  // 3: order.v1.Payment.status:type_name -> order.v1.PaymentStatus
 	1,  // 4: order.v1.Payment.method:type_name -> order.v1.PaymentMethod
-	0,  // 5: order.v1.HistoryEntry.status:type_name -> order.v1.OrderStatus
-	23, // 6: order.v1.HistoryEntry.at:type_name -> google.protobuf.Timestamp
-	0,  // 7: order.v1.Order.status:type_name -> order.v1.OrderStatus
-	5,  // 8: order.v1.Order.items:type_name -> order.v1.OrderItem
-	22, // 9: order.v1.Order.subtotal:type_name -> money.v1.Money
-	22, // 10: order.v1.Order.discount:type_name -> money.v1.Money
-	22, // 11: order.v1.Order.shipping:type_name -> money.v1.Money
-	22, // 12: order.v1.Order.total:type_name -> money.v1.Money
-	4,  // 13: order.v1.Order.shipping_address:type_name -> order.v1.Address
-	6,  // 14: order.v1.Order.payment:type_name -> order.v1.Payment
-	7,  // 15: order.v1.Order.history:type_name -> order.v1.HistoryEntry
-	23, // 16: order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
-	23, // 17: order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
-	3,  // 18: order.v1.ListShippingMethodsResponse.methods:type_name -> order.v1.ShippingMethod
-	11, // 19: order.v1.PlaceOrderRequest.items:type_name -> order.v1.RequestedItem
-	4,  // 20: order.v1.PlaceOrderRequest.shipping_address:type_name -> order.v1.Address
-	1,  // 21: order.v1.PlaceOrderRequest.payment_method:type_name -> order.v1.PaymentMethod
-	22, // 22: order.v1.PlaceOrderRequest.expected_total:type_name -> money.v1.Money
-	8,  // 23: order.v1.PlaceOrderResponse.order:type_name -> order.v1.Order
-	1,  // 24: order.v1.PayOrderRequest.payment_method:type_name -> order.v1.PaymentMethod
-	8,  // 25: order.v1.PayOrderResponse.order:type_name -> order.v1.Order
-	8,  // 26: order.v1.GetOrderResponse.order:type_name -> order.v1.Order
-	0,  // 27: order.v1.ListOrdersRequest.status:type_name -> order.v1.OrderStatus
-	8,  // 28: order.v1.ListOrdersResponse.orders:type_name -> order.v1.Order
-	8,  // 29: order.v1.CancelOrderResponse.order:type_name -> order.v1.Order
-	9,  // 30: order.v1.OrderService.ListShippingMethods:input_type -> order.v1.ListShippingMethodsRequest
-	12, // 31: order.v1.OrderService.PlaceOrder:input_type -> order.v1.PlaceOrderRequest
-	14, // 32: order.v1.OrderService.PayOrder:input_type -> order.v1.PayOrderRequest
-	16, // 33: order.v1.OrderService.GetOrder:input_type -> order.v1.GetOrderRequest
-	18, // 34: order.v1.OrderService.ListOrders:input_type -> order.v1.ListOrdersRequest
-	20, // 35: order.v1.OrderService.CancelOrder:input_type -> order.v1.CancelOrderRequest
-	10, // 36: order.v1.OrderService.ListShippingMethods:output_type -> order.v1.ListShippingMethodsResponse
-	13, // 37: order.v1.OrderService.PlaceOrder:output_type -> order.v1.PlaceOrderResponse
-	15, // 38: order.v1.OrderService.PayOrder:output_type -> order.v1.PayOrderResponse
-	17, // 39: order.v1.OrderService.GetOrder:output_type -> order.v1.GetOrderResponse
-	19, // 40: order.v1.OrderService.ListOrders:output_type -> order.v1.ListOrdersResponse
-	21, // 41: order.v1.OrderService.CancelOrder:output_type -> order.v1.CancelOrderResponse
-	36, // [36:42] is the sub-list for method output_type
-	30, // [30:36] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	51, // 5: order.v1.Payment.refunded:type_name -> money.v1.Money
+	51, // 6: order.v1.Refund.amount:type_name -> money.v1.Money
+	10, // 7: order.v1.Refund.items:type_name -> order.v1.RefundedItem
+	52, // 8: order.v1.Refund.at:type_name -> google.protobuf.Timestamp
+	0,  // 9: order.v1.HistoryEntry.status:type_name -> order.v1.OrderStatus
+	52, // 10: order.v1.HistoryEntry.at:type_name -> google.protobuf.Timestamp
+	0,  // 11: order.v1.Order.status:type_name -> order.v1.OrderStatus
+	7,  // 12: order.v1.Order.items:type_name -> order.v1.OrderItem
+	51, // 13: order.v1.Order.subtotal:type_name -> money.v1.Money
+	51, // 14: order.v1.Order.discount:type_name -> money.v1.Money
+	51, // 15: order.v1.Order.shipping:type_name -> money.v1.Money
+	51, // 16: order.v1.Order.total:type_name -> money.v1.Money
+	6,  // 17: order.v1.Order.shipping_address:type_name -> order.v1.Address
+	8,  // 18: order.v1.Order.payment:type_name -> order.v1.Payment
+	11, // 19: order.v1.Order.history:type_name -> order.v1.HistoryEntry
+	52, // 20: order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
+	52, // 21: order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
+	9,  // 22: order.v1.Order.refunds:type_name -> order.v1.Refund
+	5,  // 23: order.v1.ListShippingMethodsResponse.methods:type_name -> order.v1.ShippingMethod
+	15, // 24: order.v1.PlaceOrderRequest.items:type_name -> order.v1.RequestedItem
+	6,  // 25: order.v1.PlaceOrderRequest.shipping_address:type_name -> order.v1.Address
+	1,  // 26: order.v1.PlaceOrderRequest.payment_method:type_name -> order.v1.PaymentMethod
+	51, // 27: order.v1.PlaceOrderRequest.expected_total:type_name -> money.v1.Money
+	12, // 28: order.v1.PlaceOrderResponse.order:type_name -> order.v1.Order
+	1,  // 29: order.v1.PayOrderRequest.payment_method:type_name -> order.v1.PaymentMethod
+	12, // 30: order.v1.PayOrderResponse.order:type_name -> order.v1.Order
+	12, // 31: order.v1.GetOrderResponse.order:type_name -> order.v1.Order
+	0,  // 32: order.v1.ListOrdersRequest.status:type_name -> order.v1.OrderStatus
+	12, // 33: order.v1.ListOrdersResponse.orders:type_name -> order.v1.Order
+	12, // 34: order.v1.CancelOrderResponse.order:type_name -> order.v1.Order
+	15, // 35: order.v1.QuoteOrderRequest.items:type_name -> order.v1.RequestedItem
+	7,  // 36: order.v1.QuoteOrderResponse.items:type_name -> order.v1.OrderItem
+	51, // 37: order.v1.QuoteOrderResponse.subtotal:type_name -> money.v1.Money
+	51, // 38: order.v1.QuoteOrderResponse.discount:type_name -> money.v1.Money
+	51, // 39: order.v1.QuoteOrderResponse.shipping:type_name -> money.v1.Money
+	51, // 40: order.v1.QuoteOrderResponse.total:type_name -> money.v1.Money
+	27, // 41: order.v1.QuoteOrderResponse.obstacles:type_name -> order.v1.Obstacle
+	12, // 42: order.v1.AddOrderItemResponse.order:type_name -> order.v1.Order
+	12, // 43: order.v1.RemoveOrderItemResponse.order:type_name -> order.v1.Order
+	0,  // 44: order.v1.SetOrderStatusRequest.status:type_name -> order.v1.OrderStatus
+	12, // 45: order.v1.SetOrderStatusResponse.order:type_name -> order.v1.Order
+	10, // 46: order.v1.RefundOrderRequest.items:type_name -> order.v1.RefundedItem
+	12, // 47: order.v1.RefundOrderResponse.order:type_name -> order.v1.Order
+	50, // 48: order.v1.HandlePaymentEventRequest.headers:type_name -> order.v1.HandlePaymentEventRequest.HeadersEntry
+	3,  // 49: order.v1.Coupon.type:type_name -> order.v1.CouponType
+	52, // 50: order.v1.Coupon.starts_at:type_name -> google.protobuf.Timestamp
+	52, // 51: order.v1.Coupon.ends_at:type_name -> google.protobuf.Timestamp
+	4,  // 52: order.v1.Coupon.status:type_name -> order.v1.CouponStatus
+	39, // 53: order.v1.ListCouponsResponse.coupons:type_name -> order.v1.Coupon
+	39, // 54: order.v1.GetCouponResponse.coupon:type_name -> order.v1.Coupon
+	3,  // 55: order.v1.CreateCouponRequest.type:type_name -> order.v1.CouponType
+	52, // 56: order.v1.CreateCouponRequest.starts_at:type_name -> google.protobuf.Timestamp
+	52, // 57: order.v1.CreateCouponRequest.ends_at:type_name -> google.protobuf.Timestamp
+	4,  // 58: order.v1.CreateCouponRequest.status:type_name -> order.v1.CouponStatus
+	39, // 59: order.v1.CreateCouponResponse.coupon:type_name -> order.v1.Coupon
+	52, // 60: order.v1.UpdateCouponRequest.starts_at:type_name -> google.protobuf.Timestamp
+	52, // 61: order.v1.UpdateCouponRequest.ends_at:type_name -> google.protobuf.Timestamp
+	4,  // 62: order.v1.UpdateCouponRequest.status:type_name -> order.v1.CouponStatus
+	39, // 63: order.v1.UpdateCouponResponse.coupon:type_name -> order.v1.Coupon
+	13, // 64: order.v1.OrderService.ListShippingMethods:input_type -> order.v1.ListShippingMethodsRequest
+	16, // 65: order.v1.OrderService.PlaceOrder:input_type -> order.v1.PlaceOrderRequest
+	26, // 66: order.v1.OrderService.QuoteOrder:input_type -> order.v1.QuoteOrderRequest
+	29, // 67: order.v1.OrderService.AddOrderItem:input_type -> order.v1.AddOrderItemRequest
+	31, // 68: order.v1.OrderService.RemoveOrderItem:input_type -> order.v1.RemoveOrderItemRequest
+	33, // 69: order.v1.OrderService.SetOrderStatus:input_type -> order.v1.SetOrderStatusRequest
+	35, // 70: order.v1.OrderService.RefundOrder:input_type -> order.v1.RefundOrderRequest
+	37, // 71: order.v1.OrderService.HandlePaymentEvent:input_type -> order.v1.HandlePaymentEventRequest
+	18, // 72: order.v1.OrderService.PayOrder:input_type -> order.v1.PayOrderRequest
+	20, // 73: order.v1.OrderService.GetOrder:input_type -> order.v1.GetOrderRequest
+	22, // 74: order.v1.OrderService.ListOrders:input_type -> order.v1.ListOrdersRequest
+	24, // 75: order.v1.OrderService.CancelOrder:input_type -> order.v1.CancelOrderRequest
+	40, // 76: order.v1.CouponService.ListCoupons:input_type -> order.v1.ListCouponsRequest
+	42, // 77: order.v1.CouponService.GetCoupon:input_type -> order.v1.GetCouponRequest
+	44, // 78: order.v1.CouponService.CreateCoupon:input_type -> order.v1.CreateCouponRequest
+	46, // 79: order.v1.CouponService.UpdateCoupon:input_type -> order.v1.UpdateCouponRequest
+	48, // 80: order.v1.CouponService.DeleteCoupon:input_type -> order.v1.DeleteCouponRequest
+	14, // 81: order.v1.OrderService.ListShippingMethods:output_type -> order.v1.ListShippingMethodsResponse
+	17, // 82: order.v1.OrderService.PlaceOrder:output_type -> order.v1.PlaceOrderResponse
+	28, // 83: order.v1.OrderService.QuoteOrder:output_type -> order.v1.QuoteOrderResponse
+	30, // 84: order.v1.OrderService.AddOrderItem:output_type -> order.v1.AddOrderItemResponse
+	32, // 85: order.v1.OrderService.RemoveOrderItem:output_type -> order.v1.RemoveOrderItemResponse
+	34, // 86: order.v1.OrderService.SetOrderStatus:output_type -> order.v1.SetOrderStatusResponse
+	36, // 87: order.v1.OrderService.RefundOrder:output_type -> order.v1.RefundOrderResponse
+	38, // 88: order.v1.OrderService.HandlePaymentEvent:output_type -> order.v1.HandlePaymentEventResponse
+	19, // 89: order.v1.OrderService.PayOrder:output_type -> order.v1.PayOrderResponse
+	21, // 90: order.v1.OrderService.GetOrder:output_type -> order.v1.GetOrderResponse
+	23, // 91: order.v1.OrderService.ListOrders:output_type -> order.v1.ListOrdersResponse
+	25, // 92: order.v1.OrderService.CancelOrder:output_type -> order.v1.CancelOrderResponse
+	41, // 93: order.v1.CouponService.ListCoupons:output_type -> order.v1.ListCouponsResponse
+	43, // 94: order.v1.CouponService.GetCoupon:output_type -> order.v1.GetCouponResponse
+	45, // 95: order.v1.CouponService.CreateCoupon:output_type -> order.v1.CreateCouponResponse
+	47, // 96: order.v1.CouponService.UpdateCoupon:output_type -> order.v1.UpdateCouponResponse
+	49, // 97: order.v1.CouponService.DeleteCoupon:output_type -> order.v1.DeleteCouponResponse
+	81, // [81:98] is the sub-list for method output_type
+	64, // [64:81] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }
@@ -1797,17 +3963,27 @@ func file_order_v1_order_proto_init() {
 	if File_order_v1_order_proto != nil {
 		return
 	}
-	file_order_v1_order_proto_msgTypes[16].OneofWrappers = []any{}
-	file_order_v1_order_proto_msgTypes[17].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[18].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[19].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[22].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[24].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[26].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[28].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[30].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[34].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[36].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[39].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[41].OneofWrappers = []any{}
+	file_order_v1_order_proto_msgTypes[43].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_proto_rawDesc), len(file_order_v1_order_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   19,
+			NumEnums:      5,
+			NumMessages:   46,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_order_v1_order_proto_goTypes,
 		DependencyIndexes: file_order_v1_order_proto_depIdxs,

@@ -23,6 +23,12 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	OrderService_ListShippingMethods_FullMethodName = "/order.v1.OrderService/ListShippingMethods"
 	OrderService_PlaceOrder_FullMethodName          = "/order.v1.OrderService/PlaceOrder"
+	OrderService_QuoteOrder_FullMethodName          = "/order.v1.OrderService/QuoteOrder"
+	OrderService_AddOrderItem_FullMethodName        = "/order.v1.OrderService/AddOrderItem"
+	OrderService_RemoveOrderItem_FullMethodName     = "/order.v1.OrderService/RemoveOrderItem"
+	OrderService_SetOrderStatus_FullMethodName      = "/order.v1.OrderService/SetOrderStatus"
+	OrderService_RefundOrder_FullMethodName         = "/order.v1.OrderService/RefundOrder"
+	OrderService_HandlePaymentEvent_FullMethodName  = "/order.v1.OrderService/HandlePaymentEvent"
 	OrderService_PayOrder_FullMethodName            = "/order.v1.OrderService/PayOrder"
 	OrderService_GetOrder_FullMethodName            = "/order.v1.OrderService/GetOrder"
 	OrderService_ListOrders_FullMethodName          = "/order.v1.OrderService/ListOrders"
@@ -44,6 +50,24 @@ type OrderServiceClient interface {
 	// cancelled), conflict total_changed, invalid cart_empty. A pending order in the answer means that its payment is
 	// still open or could not be settled in time.
 	PlaceOrder(ctx context.Context, in *PlaceOrderRequest, opts ...grpc.CallOption) (*PlaceOrderResponse, error)
+	// QuoteOrder answers what an order would cost now, and what stands in its way. It changes nothing.
+	QuoteOrder(ctx context.Context, in *QuoteOrderRequest, opts ...grpc.CallOption) (*QuoteOrderResponse, error)
+	// AddOrderItem adds to the quantity of a product in a pending, unpaid order of the caller's, at today's price; its
+	// reservation follows. Errors: conflict order_not_editable, conflict out_of_stock, invalid product_unavailable,
+	// version_mismatch.
+	AddOrderItem(ctx context.Context, in *AddOrderItemRequest, opts ...grpc.CallOption) (*AddOrderItemResponse, error)
+	// RemoveOrderItem removes a line of a pending, unpaid order. Errors: as AddOrderItem; not_found; conflict
+	// order_not_editable for the last line, without which there is no order: cancel it.
+	RemoveOrderItem(ctx context.Context, in *RemoveOrderItemRequest, opts ...grpc.CallOption) (*RemoveOrderItemResponse, error)
+	// SetOrderStatus moves an order along the state machine. For staff. Errors: conflict invalid_transition,
+	// version_mismatch.
+	SetOrderStatus(ctx context.Context, in *SetOrderStatusRequest, opts ...grpc.CallOption) (*SetOrderStatusResponse, error)
+	// RefundOrder gives money back: an amount, or what was paid for some items, or all that is left; with or without the
+	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, conflict not_refundable, invalid.
+	RefundOrder(ctx context.Context, in *RefundOrderRequest, opts ...grpc.CallOption) (*RefundOrderResponse, error)
+	// HandlePaymentEvent takes what a payment provider tells by itself. What is not signed by the provider is
+	// unauthenticated; what was told before, late, or is of no interest changes nothing.
+	HandlePaymentEvent(ctx context.Context, in *HandlePaymentEventRequest, opts ...grpc.CallOption) (*HandlePaymentEventResponse, error)
 	// PayOrder pays a pending order. Errors: payment_failed payment_declined (the order stays pending), conflict
 	// order_not_payable.
 	PayOrder(ctx context.Context, in *PayOrderRequest, opts ...grpc.CallOption) (*PayOrderResponse, error)
@@ -77,6 +101,66 @@ func (c *orderServiceClient) PlaceOrder(ctx context.Context, in *PlaceOrderReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PlaceOrderResponse)
 	err := c.cc.Invoke(ctx, OrderService_PlaceOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) QuoteOrder(ctx context.Context, in *QuoteOrderRequest, opts ...grpc.CallOption) (*QuoteOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QuoteOrderResponse)
+	err := c.cc.Invoke(ctx, OrderService_QuoteOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) AddOrderItem(ctx context.Context, in *AddOrderItemRequest, opts ...grpc.CallOption) (*AddOrderItemResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddOrderItemResponse)
+	err := c.cc.Invoke(ctx, OrderService_AddOrderItem_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) RemoveOrderItem(ctx context.Context, in *RemoveOrderItemRequest, opts ...grpc.CallOption) (*RemoveOrderItemResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveOrderItemResponse)
+	err := c.cc.Invoke(ctx, OrderService_RemoveOrderItem_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) SetOrderStatus(ctx context.Context, in *SetOrderStatusRequest, opts ...grpc.CallOption) (*SetOrderStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetOrderStatusResponse)
+	err := c.cc.Invoke(ctx, OrderService_SetOrderStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) RefundOrder(ctx context.Context, in *RefundOrderRequest, opts ...grpc.CallOption) (*RefundOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefundOrderResponse)
+	err := c.cc.Invoke(ctx, OrderService_RefundOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) HandlePaymentEvent(ctx context.Context, in *HandlePaymentEventRequest, opts ...grpc.CallOption) (*HandlePaymentEventResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HandlePaymentEventResponse)
+	err := c.cc.Invoke(ctx, OrderService_HandlePaymentEvent_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +222,24 @@ type OrderServiceServer interface {
 	// cancelled), conflict total_changed, invalid cart_empty. A pending order in the answer means that its payment is
 	// still open or could not be settled in time.
 	PlaceOrder(context.Context, *PlaceOrderRequest) (*PlaceOrderResponse, error)
+	// QuoteOrder answers what an order would cost now, and what stands in its way. It changes nothing.
+	QuoteOrder(context.Context, *QuoteOrderRequest) (*QuoteOrderResponse, error)
+	// AddOrderItem adds to the quantity of a product in a pending, unpaid order of the caller's, at today's price; its
+	// reservation follows. Errors: conflict order_not_editable, conflict out_of_stock, invalid product_unavailable,
+	// version_mismatch.
+	AddOrderItem(context.Context, *AddOrderItemRequest) (*AddOrderItemResponse, error)
+	// RemoveOrderItem removes a line of a pending, unpaid order. Errors: as AddOrderItem; not_found; conflict
+	// order_not_editable for the last line, without which there is no order: cancel it.
+	RemoveOrderItem(context.Context, *RemoveOrderItemRequest) (*RemoveOrderItemResponse, error)
+	// SetOrderStatus moves an order along the state machine. For staff. Errors: conflict invalid_transition,
+	// version_mismatch.
+	SetOrderStatus(context.Context, *SetOrderStatusRequest) (*SetOrderStatusResponse, error)
+	// RefundOrder gives money back: an amount, or what was paid for some items, or all that is left; with or without the
+	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, conflict not_refundable, invalid.
+	RefundOrder(context.Context, *RefundOrderRequest) (*RefundOrderResponse, error)
+	// HandlePaymentEvent takes what a payment provider tells by itself. What is not signed by the provider is
+	// unauthenticated; what was told before, late, or is of no interest changes nothing.
+	HandlePaymentEvent(context.Context, *HandlePaymentEventRequest) (*HandlePaymentEventResponse, error)
 	// PayOrder pays a pending order. Errors: payment_failed payment_declined (the order stays pending), conflict
 	// order_not_payable.
 	PayOrder(context.Context, *PayOrderRequest) (*PayOrderResponse, error)
@@ -162,6 +264,24 @@ func (UnimplementedOrderServiceServer) ListShippingMethods(context.Context, *Lis
 }
 func (UnimplementedOrderServiceServer) PlaceOrder(context.Context, *PlaceOrderRequest) (*PlaceOrderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PlaceOrder not implemented")
+}
+func (UnimplementedOrderServiceServer) QuoteOrder(context.Context, *QuoteOrderRequest) (*QuoteOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method QuoteOrder not implemented")
+}
+func (UnimplementedOrderServiceServer) AddOrderItem(context.Context, *AddOrderItemRequest) (*AddOrderItemResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddOrderItem not implemented")
+}
+func (UnimplementedOrderServiceServer) RemoveOrderItem(context.Context, *RemoveOrderItemRequest) (*RemoveOrderItemResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveOrderItem not implemented")
+}
+func (UnimplementedOrderServiceServer) SetOrderStatus(context.Context, *SetOrderStatusRequest) (*SetOrderStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetOrderStatus not implemented")
+}
+func (UnimplementedOrderServiceServer) RefundOrder(context.Context, *RefundOrderRequest) (*RefundOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefundOrder not implemented")
+}
+func (UnimplementedOrderServiceServer) HandlePaymentEvent(context.Context, *HandlePaymentEventRequest) (*HandlePaymentEventResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HandlePaymentEvent not implemented")
 }
 func (UnimplementedOrderServiceServer) PayOrder(context.Context, *PayOrderRequest) (*PayOrderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PayOrder not implemented")
@@ -228,6 +348,114 @@ func _OrderService_PlaceOrder_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OrderServiceServer).PlaceOrder(ctx, req.(*PlaceOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_QuoteOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QuoteOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).QuoteOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_QuoteOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).QuoteOrder(ctx, req.(*QuoteOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_AddOrderItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddOrderItemRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).AddOrderItem(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_AddOrderItem_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).AddOrderItem(ctx, req.(*AddOrderItemRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_RemoveOrderItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveOrderItemRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).RemoveOrderItem(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_RemoveOrderItem_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).RemoveOrderItem(ctx, req.(*RemoveOrderItemRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_SetOrderStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetOrderStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).SetOrderStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_SetOrderStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).SetOrderStatus(ctx, req.(*SetOrderStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_RefundOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefundOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).RefundOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_RefundOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).RefundOrder(ctx, req.(*RefundOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_HandlePaymentEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HandlePaymentEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).HandlePaymentEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_HandlePaymentEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).HandlePaymentEvent(ctx, req.(*HandlePaymentEventRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -320,6 +548,30 @@ var OrderService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _OrderService_PlaceOrder_Handler,
 		},
 		{
+			MethodName: "QuoteOrder",
+			Handler:    _OrderService_QuoteOrder_Handler,
+		},
+		{
+			MethodName: "AddOrderItem",
+			Handler:    _OrderService_AddOrderItem_Handler,
+		},
+		{
+			MethodName: "RemoveOrderItem",
+			Handler:    _OrderService_RemoveOrderItem_Handler,
+		},
+		{
+			MethodName: "SetOrderStatus",
+			Handler:    _OrderService_SetOrderStatus_Handler,
+		},
+		{
+			MethodName: "RefundOrder",
+			Handler:    _OrderService_RefundOrder_Handler,
+		},
+		{
+			MethodName: "HandlePaymentEvent",
+			Handler:    _OrderService_HandlePaymentEvent_Handler,
+		},
+		{
 			MethodName: "PayOrder",
 			Handler:    _OrderService_PayOrder_Handler,
 		},
@@ -334,6 +586,272 @@ var OrderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelOrder",
 			Handler:    _OrderService_CancelOrder_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "order/v1/order.proto",
+}
+
+const (
+	CouponService_ListCoupons_FullMethodName  = "/order.v1.CouponService/ListCoupons"
+	CouponService_GetCoupon_FullMethodName    = "/order.v1.CouponService/GetCoupon"
+	CouponService_CreateCoupon_FullMethodName = "/order.v1.CouponService/CreateCoupon"
+	CouponService_UpdateCoupon_FullMethodName = "/order.v1.CouponService/UpdateCoupon"
+	CouponService_DeleteCoupon_FullMethodName = "/order.v1.CouponService/DeleteCoupon"
+)
+
+// CouponServiceClient is the client API for CouponService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// CouponService keeps the coupons. For admins.
+type CouponServiceClient interface {
+	// ListCoupons answers the coupons, the newest first.
+	ListCoupons(ctx context.Context, in *ListCouponsRequest, opts ...grpc.CallOption) (*ListCouponsResponse, error)
+	GetCoupon(ctx context.Context, in *GetCouponRequest, opts ...grpc.CallOption) (*GetCouponResponse, error)
+	// CreateCoupon adds a coupon. Errors: conflict code_taken, invalid.
+	CreateCoupon(ctx context.Context, in *CreateCouponRequest, opts ...grpc.CallOption) (*CreateCouponResponse, error)
+	// UpdateCoupon changes the fields that are set. Errors: not_found, version_mismatch, conflict code_taken, invalid.
+	UpdateCoupon(ctx context.Context, in *UpdateCouponRequest, opts ...grpc.CallOption) (*UpdateCouponResponse, error)
+	// DeleteCoupon ends a coupon; orders that used it keep their discount. Errors: not_found, version_mismatch.
+	DeleteCoupon(ctx context.Context, in *DeleteCouponRequest, opts ...grpc.CallOption) (*DeleteCouponResponse, error)
+}
+
+type couponServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewCouponServiceClient(cc grpc.ClientConnInterface) CouponServiceClient {
+	return &couponServiceClient{cc}
+}
+
+func (c *couponServiceClient) ListCoupons(ctx context.Context, in *ListCouponsRequest, opts ...grpc.CallOption) (*ListCouponsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCouponsResponse)
+	err := c.cc.Invoke(ctx, CouponService_ListCoupons_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *couponServiceClient) GetCoupon(ctx context.Context, in *GetCouponRequest, opts ...grpc.CallOption) (*GetCouponResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCouponResponse)
+	err := c.cc.Invoke(ctx, CouponService_GetCoupon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *couponServiceClient) CreateCoupon(ctx context.Context, in *CreateCouponRequest, opts ...grpc.CallOption) (*CreateCouponResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateCouponResponse)
+	err := c.cc.Invoke(ctx, CouponService_CreateCoupon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *couponServiceClient) UpdateCoupon(ctx context.Context, in *UpdateCouponRequest, opts ...grpc.CallOption) (*UpdateCouponResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateCouponResponse)
+	err := c.cc.Invoke(ctx, CouponService_UpdateCoupon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *couponServiceClient) DeleteCoupon(ctx context.Context, in *DeleteCouponRequest, opts ...grpc.CallOption) (*DeleteCouponResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteCouponResponse)
+	err := c.cc.Invoke(ctx, CouponService_DeleteCoupon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// CouponServiceServer is the server API for CouponService service.
+// All implementations must embed UnimplementedCouponServiceServer
+// for forward compatibility.
+//
+// CouponService keeps the coupons. For admins.
+type CouponServiceServer interface {
+	// ListCoupons answers the coupons, the newest first.
+	ListCoupons(context.Context, *ListCouponsRequest) (*ListCouponsResponse, error)
+	GetCoupon(context.Context, *GetCouponRequest) (*GetCouponResponse, error)
+	// CreateCoupon adds a coupon. Errors: conflict code_taken, invalid.
+	CreateCoupon(context.Context, *CreateCouponRequest) (*CreateCouponResponse, error)
+	// UpdateCoupon changes the fields that are set. Errors: not_found, version_mismatch, conflict code_taken, invalid.
+	UpdateCoupon(context.Context, *UpdateCouponRequest) (*UpdateCouponResponse, error)
+	// DeleteCoupon ends a coupon; orders that used it keep their discount. Errors: not_found, version_mismatch.
+	DeleteCoupon(context.Context, *DeleteCouponRequest) (*DeleteCouponResponse, error)
+	mustEmbedUnimplementedCouponServiceServer()
+}
+
+// UnimplementedCouponServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedCouponServiceServer struct{}
+
+func (UnimplementedCouponServiceServer) ListCoupons(context.Context, *ListCouponsRequest) (*ListCouponsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCoupons not implemented")
+}
+func (UnimplementedCouponServiceServer) GetCoupon(context.Context, *GetCouponRequest) (*GetCouponResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCoupon not implemented")
+}
+func (UnimplementedCouponServiceServer) CreateCoupon(context.Context, *CreateCouponRequest) (*CreateCouponResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateCoupon not implemented")
+}
+func (UnimplementedCouponServiceServer) UpdateCoupon(context.Context, *UpdateCouponRequest) (*UpdateCouponResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCoupon not implemented")
+}
+func (UnimplementedCouponServiceServer) DeleteCoupon(context.Context, *DeleteCouponRequest) (*DeleteCouponResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteCoupon not implemented")
+}
+func (UnimplementedCouponServiceServer) mustEmbedUnimplementedCouponServiceServer() {}
+func (UnimplementedCouponServiceServer) testEmbeddedByValue()                       {}
+
+// UnsafeCouponServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to CouponServiceServer will
+// result in compilation errors.
+type UnsafeCouponServiceServer interface {
+	mustEmbedUnimplementedCouponServiceServer()
+}
+
+func RegisterCouponServiceServer(s grpc.ServiceRegistrar, srv CouponServiceServer) {
+	// If the following call panics, it indicates UnimplementedCouponServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&CouponService_ServiceDesc, srv)
+}
+
+func _CouponService_ListCoupons_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCouponsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CouponServiceServer).ListCoupons(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CouponService_ListCoupons_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CouponServiceServer).ListCoupons(ctx, req.(*ListCouponsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CouponService_GetCoupon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCouponRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CouponServiceServer).GetCoupon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CouponService_GetCoupon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CouponServiceServer).GetCoupon(ctx, req.(*GetCouponRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CouponService_CreateCoupon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateCouponRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CouponServiceServer).CreateCoupon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CouponService_CreateCoupon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CouponServiceServer).CreateCoupon(ctx, req.(*CreateCouponRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CouponService_UpdateCoupon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateCouponRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CouponServiceServer).UpdateCoupon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CouponService_UpdateCoupon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CouponServiceServer).UpdateCoupon(ctx, req.(*UpdateCouponRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CouponService_DeleteCoupon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteCouponRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CouponServiceServer).DeleteCoupon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CouponService_DeleteCoupon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CouponServiceServer).DeleteCoupon(ctx, req.(*DeleteCouponRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// CouponService_ServiceDesc is the grpc.ServiceDesc for CouponService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var CouponService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "order.v1.CouponService",
+	HandlerType: (*CouponServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ListCoupons",
+			Handler:    _CouponService_ListCoupons_Handler,
+		},
+		{
+			MethodName: "GetCoupon",
+			Handler:    _CouponService_GetCoupon_Handler,
+		},
+		{
+			MethodName: "CreateCoupon",
+			Handler:    _CouponService_CreateCoupon_Handler,
+		},
+		{
+			MethodName: "UpdateCoupon",
+			Handler:    _CouponService_UpdateCoupon_Handler,
+		},
+		{
+			MethodName: "DeleteCoupon",
+			Handler:    _CouponService_DeleteCoupon_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
