@@ -9,12 +9,14 @@ SHELL       := /bin/bash
 # Every module stands alone: what go.work would add is what a user of one module would miss.
 export GOWORK := off
 export PATH   := $(CURDIR)/bin:$(PATH)
+# What answers as Stripe does, for the tests of order-service.
+export STRIPE_MOCK := $(CURDIR)/bin/stripe-mock
 
 SERVICES := api-gateway user-service product-service cart-service order-service
 # In the order of their tests: what fails lower down explains what fails further up.
 UNITS    := tools/testsum platform $(SERVICES) deploy/testpay deploy/local
 MODULES  := proto $(UNITS) e2e
-TOOLS    := tools/buf tools/gen tools/lint
+TOOLS    := tools/buf tools/gen tools/lint tools/stripe-mock
 
 # `make test RACE=` runs without the race detector, which wants a C compiler.
 RACE ?= -race
@@ -48,11 +50,11 @@ down: ## Stop the containers; the data stays (docker compose down -v removes it)
 ##
 
 .PHONY: test
-test: bin/shop bin/testsum race-toolchain ## Run every test of every module on real PostgreSQL and Redis, race detector on
+test: bin/shop bin/testsum bin/stripe-mock race-toolchain ## Run every test of every module on real PostgreSQL and Redis, race detector on
 	@bin/shop with-stores -- bin/testsum $(UNITS) -fresh e2e -- $(RACE) -timeout=$(TEST_TIMEOUT)
 
 .PHONY: test-unit
-test-unit: bin/shop bin/testsum race-toolchain ## The same without the end-to-end tests
+test-unit: bin/shop bin/testsum bin/stripe-mock race-toolchain ## The same without the end-to-end tests
 	@bin/shop with-stores -- bin/testsum $(UNITS) -- $(RACE) -timeout=$(TEST_TIMEOUT)
 
 .PHONY: e2e
@@ -152,6 +154,9 @@ bin/protoc-gen-go-grpc: tools/gen/go.mod tools/gen/go.sum
 
 bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	go -C tools/lint build -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/stripe-mock: tools/stripe-mock/go.mod tools/stripe-mock/go.sum
+	go -C tools/stripe-mock build -o $(CURDIR)/$@ github.com/stripe/stripe-mock
 
 # The race detector is linked by a C compiler, which a machine with only Go on it lacks.
 .PHONY: race-toolchain

@@ -4,10 +4,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -19,7 +17,6 @@ import (
 	"shop.example/order-service/internal/client"
 	"shop.example/order-service/internal/delivery/jobs"
 	"shop.example/order-service/internal/delivery/rpc"
-	"shop.example/order-service/internal/domain"
 	postgresrepo "shop.example/order-service/internal/repository/postgres"
 	"shop.example/order-service/internal/usecase"
 	"shop.example/platform/admin"
@@ -59,28 +56,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 type settings struct {
 	config.Service
+	PaymentSettings
 	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
 	UserService    string `env:"USER_SERVICE_ADDR,required,notEmpty"`
 	ProductService string `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
 	CartService    string `env:"CART_SERVICE_ADDR,required,notEmpty"`
 	Currency       string `env:"CURRENCY" envDefault:"EUR"`
-	Provider       string `env:"PAYMENT_PROVIDER" envDefault:"test"`
-	TestPayURL     string `env:"TESTPAY_URL"`
-	TestPayKey     string `env:"TESTPAY_API_KEY,unset"`
-}
-
-// Validate asks for what the chosen payment provider needs.
-func (s *settings) Validate() error {
-	switch {
-	case s.Provider != "test":
-		return fmt.Errorf("PAYMENT_PROVIDER must be test, not %q", s.Provider)
-	case s.TestPayURL == "" || s.TestPayKey == "":
-		return errors.New("PAYMENT_PROVIDER=test needs TESTPAY_URL and TESTPAY_API_KEY")
-	}
-	if u, err := url.Parse(s.TestPayURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("TESTPAY_URL must be a URL such as http://127.0.0.1:8090")
-	}
-	return nil
+	Shipping       string `env:"SHIPPING_METHODS"` // JSON; see shipping.go
 }
 
 func serve(ctx context.Context, out io.Writer) error {
@@ -98,9 +80,9 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	shipping, err := domain.DefaultShippingMethods(cfg.Currency)
+	shipping, err := shippingMethods(cfg.Shipping, cfg.Currency)
 	if err != nil {
-		return fmt.Errorf("CURRENCY: %w", err)
+		return err
 	}
 	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
@@ -128,11 +110,20 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	payments, readers, err := cfg.open(log)
+	if err != nil {
+		return err
+	}
+	countMissing, err := stockMissing()
+	if err != nil {
+		return err
+	}
 	stock := client.NewProducts(products)
 	checkout := usecase.NewCheckout(usecase.CheckoutParts{
-		Attempts: store, Orders: store, Users: client.NewUsers(users), Addresses: client.NewAddresses(users),
+		Attempts: store, Keys: store, Orders: store, Coupons: store, Users: client.NewUsers(users), Addresses: client.NewAddresses(users),
 		Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
-		Payments: client.NewTestPay(cfg.TestPayURL, cfg.TestPayKey, client.ProviderTimeout), Shipping: shipping, Now: now, Log: log,
+		Payments: payments, Shipping: shipping, Now: now, Log: log,
+		StockMissing: countMissing,
 	})
 	workers, err := jobs.Component(pool, checkout, store, log)
 	if err != nil {
@@ -150,7 +141,9 @@ func serve(ctx context.Context, out io.Writer) error {
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Policy: rpc.Policy,
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
-	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, checkout, usecase.NewQueries(store, shipping)) })
+	}, func(r grpc.ServiceRegistrar) {
+		rpc.Register(r, checkout, usecase.NewQueries(store, shipping), usecase.NewCoupons(store, store, now), usecase.NewEvents(readers, store))
+	})
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func environment(t *testing.T, databaseURL string) string {
 		"GRPC_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "DATABASE_URL": databaseURL,
 		// Port 1: nothing listens there.
 		"USER_SERVICE_ADDR": "127.0.0.1:1", "PRODUCT_SERVICE_ADDR": "127.0.0.1:1", "CART_SERVICE_ADDR": "127.0.0.1:1",
-		"TESTPAY_URL": "http://127.0.0.1:1", "TESTPAY_API_KEY": "hunter2",
+		"TESTPAY_URL": "http://127.0.0.1:1", "TESTPAY_API_KEY": "hunter2", "TESTPAY_WEBHOOK_SECRET": "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==",
 		"TLS_CERT_FILE": files.CertFile, "TLS_KEY_FILE": files.KeyFile, "TLS_CA_FILE": files.CAFile,
 	} {
 		t.Setenv(name, value)
@@ -84,7 +84,7 @@ func TestProgram(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the program does not start")
 	}
-	for _, secret := range []string{"DATABASE_URL", "TESTPAY_API_KEY"} {
+	for _, secret := range []string{"DATABASE_URL", "TESTPAY_API_KEY", "TESTPAY_WEBHOOK_SECRET"} {
 		if _, ok := os.LookupEnv(secret); ok {
 			t.Errorf("%s is still in the environment", secret)
 		}
@@ -146,10 +146,12 @@ func TestMistakesStopTheStart(t *testing.T) {
 		{"no product-service", "", "PRODUCT_SERVICE_ADDR", "", "PRODUCT_SERVICE_ADDR"},
 		{"no cart-service", "", "CART_SERVICE_ADDR", "", "CART_SERVICE_ADDR"},
 		{"no such currency", "", "CURRENCY", "EURO", "CURRENCY"},
+		{"no such way of delivery", "", "SHIPPING_METHODS", "[]", "SHIPPING_METHODS"},
 		{"no such provider", "", "PAYMENT_PROVIDER", "shells", "PAYMENT_PROVIDER"},
 		{"no address of the provider", "", "TESTPAY_URL", "", "TESTPAY_URL"},
 		{"an address of the provider that is none", "", "TESTPAY_URL", "127.0.0.1:8090", "TESTPAY_URL"},
 		{"no key of the provider", "", "TESTPAY_API_KEY", "", "TESTPAY_API_KEY"},
+		{"a secret of the provider that is none", "", "TESTPAY_WEBHOOK_SECRET", "hunter2", "TESTPAY_WEBHOOK_SECRET"},
 		{"no certificate", "", "TLS_CERT_FILE", "absent.pem", "absent.pem"},
 		{"no such level", "", "LOG_LEVEL", "loud", "LOG_LEVEL"},
 		{"no such command", "dance", "LOG_LEVEL", "info", "usage"},
@@ -166,5 +168,48 @@ func TestMistakesStopTheStart(t *testing.T) {
 				t.Errorf("the error repeats the password: %v", err)
 			}
 		})
+	}
+}
+
+func TestStripeSettings(t *testing.T) {
+	for _, tt := range []struct{ name, variable, value, want string }{
+		{"no key", "STRIPE_API_KEY", "", "STRIPE_API_KEY"},
+		{"no secret of its events", "STRIPE_WEBHOOK_SECRET", "", "STRIPE_WEBHOOK_SECRET"},
+		{"an address without TLS", "STRIPE_API_URL", "http://stripe.example", "STRIPE_API_URL"},
+		{"an address that is none", "STRIPE_API_URL", "stripe", "STRIPE_API_URL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			environment(t, "postgres://shop:hunter2@127.0.0.1:1/orders?connect_timeout=1")
+			t.Setenv("PAYMENT_PROVIDER", "stripe")
+			t.Setenv("STRIPE_API_KEY", "sk_test_hunter2")
+			t.Setenv("STRIPE_WEBHOOK_SECRET", "whsec_hunter2")
+			t.Setenv(tt.variable, tt.value)
+			err := run(t.Context(), nil, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("error %v, want one that says %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error repeats a secret: %v", err)
+			}
+			for _, secret := range []string{"STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"} {
+				if _, ok := os.LookupEnv(secret); ok {
+					t.Errorf("%s is still in the environment", secret)
+				}
+			}
+		})
+	}
+}
+
+func TestStripeAddresses(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"", "http://127.0.0.1:12111", "http://[::1]:12111", "https://stripe.example"} {
+		s := PaymentSettings{Provider: "stripe", StripeURL: address, StripeKey: "sk_test_hunter2", StripeWebhookSecret: "whsec_hunter2"}
+		if err := s.Validate(); err != nil {
+			t.Errorf("%q: %v", address, err)
+		}
+		payments, readers, err := s.open(slog.New(slog.DiscardHandler))
+		if err != nil || payments.Name() != "stripe" || readers["stripe"] == nil || len(readers) != 1 {
+			t.Errorf("%q: opens %v with %v, error %v", address, payments.Name(), readers, err)
+		}
 	}
 }

@@ -36,6 +36,8 @@ const (
 	CAKeyFile      = "ca-key.pem"
 	SigningKeyFile = "signing.pem"     // PKCS#8 Ed25519, signs access tokens
 	TestpayKeyFile = "testpay-api-key" // text, without a line break
+	// TestpayWebhookFile is what the test payment provider signs its events with, in the form of Standard Webhooks.
+	TestpayWebhookFile = "testpay-webhook-secret"
 )
 
 const (
@@ -88,8 +90,11 @@ func Create(dir string, services []string) error {
 	if err := ensureSigningKey(filepath.Join(dir, SigningKeyFile)); err != nil {
 		return fmt.Errorf("create the signing key: %w", err)
 	}
-	if err := ensureRandom(filepath.Join(dir, TestpayKeyFile)); err != nil {
+	if err := ensureRandom(filepath.Join(dir, TestpayKeyFile), base64.RawURLEncoding.EncodeToString); err != nil {
 		return fmt.Errorf("create the key of the test payment provider: %w", err)
+	}
+	if err := ensureRandom(filepath.Join(dir, TestpayWebhookFile), webhookSecret); err != nil {
+		return fmt.Errorf("create the webhook secret of the test payment provider: %w", err)
 	}
 	return nil
 }
@@ -244,7 +249,7 @@ func ensureSigningKey(file string) error {
 	return writeKey(file, key)
 }
 
-func ensureRandom(file string) error {
+func ensureRandom(file string, encode func([]byte) string) error {
 	text, err := os.ReadFile(file)
 	if err == nil && len(bytes.TrimSpace(text)) > 0 {
 		return nil
@@ -256,8 +261,11 @@ func ensureRandom(file string) error {
 	if _, err := rand.Read(secret); err != nil {
 		return err
 	}
-	return write(file, []byte(base64.RawURLEncoding.EncodeToString(secret)), 0o600)
+	return write(file, []byte(encode(secret)), 0o600)
 }
+
+// webhookSecret writes a secret as Standard Webhooks do.
+func webhookSecret(secret []byte) string { return "whsec_" + base64.StdEncoding.EncodeToString(secret) }
 
 func writeKey(file string, key crypto.Signer) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)

@@ -2,8 +2,10 @@ package devca
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,10 +77,18 @@ func TestCreate(t *testing.T) {
 		"ca.pem": 0o644, "ca-key.pem": 0o600,
 		"user-service.pem": 0o644, "user-service-key.pem": 0o600,
 		"order-service.pem": 0o644, "order-service-key.pem": 0o600,
-		"signing.pem": 0o600, "testpay-api-key": 0o600,
+		"signing.pem": 0o600, "testpay-api-key": 0o600, "testpay-webhook-secret": 0o600,
 	}
 	if diff := cmp.Diff(want, modes); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	secret, err := os.ReadFile(filepath.Join(dir, TestpayWebhookFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, ok := strings.CutPrefix(string(secret), "whsec_")
+	if raw, err := base64.StdEncoding.DecodeString(encoded); !ok || err != nil || len(raw) != 32 {
+		t.Errorf("the webhook secret is not whsec_ and base64 of 32 bytes: %v", err)
 	}
 
 	for _, s := range services {

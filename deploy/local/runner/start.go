@@ -114,11 +114,17 @@ func (s *Stack) makeKeys() error {
 	step := s.progress.step("keys and certificates")
 	err := devca.Create(s.plan.data.at("keys"), Services())
 	if err == nil {
-		var key []byte
-		key, err = os.ReadFile(s.plan.data.at("keys", devca.TestpayKeyFile))
-		s.plan.testpayKey = strings.TrimSpace(string(key))
+		s.plan.testpayKey, err = readLine(s.plan.data.at("keys", devca.TestpayKeyFile))
+	}
+	if err == nil {
+		s.plan.testpayWebhook, err = readLine(s.plan.data.at("keys", devca.TestpayWebhookFile))
 	}
 	return step.finish(err, "%s", s.plan.data.at("keys"))
+}
+
+func readLine(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	return strings.TrimSpace(string(text)), err
 }
 
 // startStores starts PostgreSQL and Redis, side by side, and makes the databases.

@@ -37,7 +37,10 @@ type service struct {
 // The services, each after those that it asks. The stores are stage 0.
 var services = []service{
 	{testpay, "deploy/testpay", 1, func(p *plan, i instance) map[string]string {
-		return map[string]string{"HTTP_ADDR": i.http, "LEDGER_FILE": p.data.at("testpay", "ledger.jsonl"), "API_KEY": p.testpayKey}
+		return map[string]string{
+			"HTTP_ADDR": i.http, "LEDGER_FILE": p.data.at("testpay", "ledger.jsonl"), "API_KEY": p.testpayKey,
+			"WEBHOOK_URL": p.url() + "/api/v1/payments/events/test", "WEBHOOK_SECRET": p.testpayWebhook,
+		}
 	}},
 	{userService, "user-service", 1, func(p *plan, _ instance) map[string]string {
 		return map[string]string{
@@ -57,6 +60,7 @@ var services = []service{
 			"DATABASE_URL": p.databases["orders"], "USER_SERVICE_ADDR": p.grpc(userService),
 			"PRODUCT_SERVICE_ADDR": p.grpc(productService), "CART_SERVICE_ADDR": p.grpc(cartService),
 			"PAYMENT_PROVIDER": "test", "TESTPAY_URL": "http://" + p.instancesOf(testpay)[0].http, "TESTPAY_API_KEY": p.testpayKey,
+			"TESTPAY_WEBHOOK_SECRET": p.testpayWebhook,
 		}
 	}},
 	{gateway, "api-gateway", 5, func(p *plan, i instance) map[string]string {
@@ -101,16 +105,17 @@ func (i instance) ready() []string {
 
 // plan is who runs where: everything that the processes have to know of each other.
 type plan struct {
-	options       Options
-	data          *dataFolder
-	secrets       secrets
-	testpayKey    string
-	postgresPort  int
-	redisPort     int
-	instances     []instance
-	databases     map[string]string // name to URL, with the credentials of its owner
-	redis         map[string]string // purpose to URL
-	reservedPorts []int
+	options        Options
+	data           *dataFolder
+	secrets        secrets
+	testpayKey     string
+	testpayWebhook string // what the provider signs its events with
+	postgresPort   int
+	redisPort      int
+	instances      []instance
+	databases      map[string]string // name to URL, with the credentials of its owner
+	redis          map[string]string // purpose to URL
+	reservedPorts  []int
 }
 
 // newPlan chooses the ports. They stay the same for as long as the stack lives, restarts of processes included.

@@ -4,6 +4,8 @@ package client
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -145,20 +147,39 @@ func (p *Products) Products(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID
 			SKU: product.GetSku(), Name: product.GetName(), Price: price,
 			OnSale:    product.GetStatus() == productv1.ProductStatus_PRODUCT_STATUS_ACTIVE,
 			Available: product.GetStock().GetAvailable(),
+			Grams:     grams(product.GetAttributes()[weightAttribute]),
 		}
 	}
 	return products, nil
 }
 
+// weightAttribute is the product attribute that says what a piece weighs, in whole grams.
+const weightAttribute = "weight_grams"
+
+// grams reads a weight. What is none weighs nothing: a slip in the catalogue must not stop the sale.
+func grams(attribute string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(attribute), 10, 64)
+	if err != nil || n < 0 || n > usecase.MaxGrams {
+		return 0
+	}
+	return n
+}
+
+// reservationDiffers is the reason of product-service for lines of a revision that was overtaken.
+const reservationDiffers = "reservation_differs"
+
 // Reserve implements usecase.Stock.
-func (p *Products) Reserve(ctx context.Context, orderID uuid.UUID, lines []usecase.Line, ttl time.Duration) error {
-	req := &productv1.ReserveStockRequest{OrderId: orderID.String(), TtlSeconds: int64(ttl / time.Second)}
+func (p *Products) Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []usecase.Line, ttl time.Duration) error {
+	req := &productv1.ReserveStockRequest{OrderId: orderID.String(), TtlSeconds: int64(ttl / time.Second), Revision: revision}
 	for _, l := range lines {
 		req.Lines = append(req.Lines, &productv1.StockLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
 	}
 	_, err := p.stock.ReserveStock(ctx, req)
-	if apperr.ReasonOf(err) == domain.ErrReservationEnded.Reason {
+	switch apperr.ReasonOf(err) {
+	case domain.ErrReservationEnded.Reason:
 		return domain.ErrReservationEnded.Wrap(err)
+	case reservationDiffers:
+		return domain.ErrBusy.Wrap(err)
 	}
 	return err // out_of_stock is domain.ErrOutOfStock by kind and reason, with the lines that are short
 }
@@ -172,5 +193,15 @@ func (p *Products) Confirm(ctx context.Context, orderID uuid.UUID) error {
 // Release implements usecase.Stock.
 func (p *Products) Release(ctx context.Context, orderID uuid.UUID) error {
 	_, err := p.stock.ReleaseReservation(ctx, &productv1.ReleaseReservationRequest{OrderId: orderID.String()})
+	return err
+}
+
+// Restock implements usecase.Stock.
+func (p *Products) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {
+	req := &productv1.RestockItemsRequest{OrderId: orderID.String(), RefundId: refundID.String()}
+	for _, l := range lines {
+		req.Lines = append(req.Lines, &productv1.StockLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
+	}
+	_, err := p.stock.RestockItems(ctx, req)
 	return err
 }

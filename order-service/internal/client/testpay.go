@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/usecase"
@@ -31,18 +31,16 @@ const (
 
 // TestPay is the test payment provider (deploy/testpay), a process with an HTTP API as real providers have.
 type TestPay struct {
+	*door
 	base   string
 	apiKey string
 	http   *http.Client
 }
 
 // NewTestPay returns a client of the provider at base, such as http://127.0.0.1:8090. timeout bounds each call.
-func NewTestPay(base, apiKey string, timeout time.Duration) *TestPay {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // as many checkouts as run at once on a busy replica
-	return &TestPay{base: strings.TrimSuffix(base, "/"), apiKey: apiKey, http: &http.Client{
-		Transport: otelhttp.NewTransport(transport), Timeout: timeout,
-	}}
+func NewTestPay(base, apiKey string, timeout time.Duration, log *slog.Logger) *TestPay {
+	door, client := newDoor("test", timeout, log)
+	return &TestPay{door: door, base: strings.TrimSuffix(base, "/"), apiKey: apiKey, http: client}
 }
 
 // payment is the provider's answer.
@@ -217,7 +215,7 @@ func (p *TestPay) call(ctx context.Context, method, path, key string, body []byt
 	}
 	var answer payment
 	if err := json.Unmarshal(raw, &answer); err != nil {
-		return payment{}, fmt.Errorf("read the provider's answer: %w", err)
+		return payment{}, apperr.DependencyUnavailable(fmt.Errorf("read the provider's answer: %w", err))
 	}
 	answer.replayed = resp.Header.Get("Idempotency-Replayed") == "true"
 	return answer, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -34,6 +35,7 @@ const (
 
 var (
 	price = money.MustNew(3990, "EUR")
+	quiet = slog.New(slog.DiscardHandler)
 	// program is the built provider, and shared one of its processes.
 	program string
 	shared  *process
@@ -75,10 +77,11 @@ type process struct {
 	ended chan struct{} // closed when its log has ended
 }
 
-func startProvider(ledger string) (*process, error) {
+// startProvider starts a provider, with more of an environment if need be.
+func startProvider(ledger string, env ...string) (*process, error) {
 	p := &process{cmd: exec.Command(program), ended: make(chan struct{})}
 	// LATE_AFTER: long enough for the answer to tok_late to come first.
-	p.cmd.Env = []string{"HTTP_ADDR=127.0.0.1:0", "LEDGER_FILE=" + ledger, "API_KEY=" + apiKey, "LATE_AFTER=200ms", "SHUTDOWN_TIMEOUT=5s"}
+	p.cmd.Env = append([]string{"HTTP_ADDR=127.0.0.1:0", "LEDGER_FILE=" + ledger, "API_KEY=" + apiKey, "LATE_AFTER=200ms", "SHUTDOWN_TIMEOUT=5s"}, env...)
 	log, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -125,7 +128,7 @@ func (p *process) kill(t *testing.T) {
 	_ = p.cmd.Wait() // it says that it was killed
 }
 
-func (p *process) client() *client.TestPay { return client.NewTestPay(p.url, apiKey, impatient) }
+func (p *process) client() *client.TestPay { return client.NewTestPay(p.url, apiKey, impatient, quiet) }
 
 func TestTestPay(t *testing.T) {
 	t.Parallel()
@@ -178,7 +181,7 @@ func TestWrongAPIKey(t *testing.T) {
 	t.Parallel()
 	order := uuid.New()
 	key := order.String() + ":1"
-	stranger := client.NewTestPay(shared.url, "another-key", impatient)
+	stranger := client.NewTestPay(shared.url, "another-key", impatient, quiet)
 	for name, call := range calls(stranger, key, order, "pay_x") {
 		got, err := call(t.Context())
 		if apperr.KindOf(err) != apperr.Internal || (got != usecase.ProviderPayment{}) {
@@ -248,6 +251,9 @@ func calls(p usecase.Payments, key string, order uuid.UUID, paymentID string) ma
 		},
 		"find":    func(ctx context.Context) (usecase.ProviderPayment, error) { return p.Find(ctx, key) },
 		"capture": func(ctx context.Context) (usecase.ProviderPayment, error) { return p.Capture(ctx, key, paymentID) },
+		"refund": func(ctx context.Context) (usecase.ProviderPayment, error) {
+			return p.Refund(ctx, key, key+":refund:1", price)
+		},
 		"reverse": func(ctx context.Context) (usecase.ProviderPayment, error) { return p.Reverse(ctx, key, price) },
 	}
 }

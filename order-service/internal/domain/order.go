@@ -2,8 +2,9 @@
 package domain
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,6 +31,8 @@ type Item struct {
 	Quantity  int64
 	UnitPrice money.Money
 	LineTotal money.Money
+	// Grams is what one piece weighs; 0 if nobody has said.
+	Grams int64
 }
 
 // HistoryEntry is one change of state.
@@ -54,7 +57,13 @@ type Snapshot struct {
 	ShippingAddress Address
 	ShippingMethod  string
 	CouponCode      string
+	Benefit         Benefit // of the coupon
 	Payment         Payment
+	// Tracking is where the parcel can be followed; empty before it ships.
+	Tracking string
+	Refunds  []Refund
+	// StockMissingSince is since when a paid order waits for pieces that there are not; zero if it does not.
+	StockMissingSince time.Time
 	// FromCart says that the items were taken from the customer's cart, which is to lose them once they are bought.
 	FromCart  bool
 	History   []HistoryEntry
@@ -76,10 +85,13 @@ type Draft struct {
 	Address  Address
 	Method   PaymentMethod
 	FromCart bool
+	// CouponCode and Benefit are those of the coupon, if there is one.
+	CouponCode string
+	Benefit    Benefit
 }
 
-// NewOrder returns a pending order with its totals. It refuses no items, too many, quantities below one, and amounts that
-// do not add up to one that can be paid.
+// NewOrder returns a pending order with its totals. It refuses no items, too many, quantities that are too small or too
+// large, and what Price refuses.
 func NewOrder(d Draft, at time.Time) (*Order, error) {
 	if len(d.Items) == 0 {
 		return nil, ErrCartEmpty
@@ -91,44 +103,31 @@ func NewOrder(d Draft, at time.Time) (*Order, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make order id: %w", err)
 	}
+	items := slices.Clone(d.Items)
+	for i, item := range items {
+		switch {
+		case item.Quantity < 1:
+			return nil, apperr.InvalidField(fmt.Sprintf("items[%d].quantity", i), "must be at least 1")
+		case item.Quantity > MaxQuantity:
+			return nil, apperr.InvalidField(fmt.Sprintf("items[%d].quantity", i), fmt.Sprintf("must be at most %d", MaxQuantity))
+		}
+		if items[i].ID, err = uuid.NewV7(); err != nil {
+			return nil, fmt.Errorf("make item id: %w", err)
+		}
+	}
+	prices, err := Price(items, d.Shipping, d.Benefit)
+	if err != nil {
+		return nil, err
+	}
 	s := Snapshot{
 		ID: id, Number: NewNumber(), UserID: d.UserID, Status: Pending,
-		Subtotal: d.Shipping.Price.Zero(), Discount: d.Shipping.Price.Zero(), Shipping: d.Shipping.Price,
-		ShippingAddress: d.Address, ShippingMethod: d.Shipping.ID, FromCart: d.FromCart,
+		ShippingAddress: d.Address, ShippingMethod: d.Shipping.ID, CouponCode: d.CouponCode, Benefit: d.Benefit, FromCart: d.FromCart,
 		Payment: Payment{Status: PaymentNone, Method: d.Method},
 		History: []HistoryEntry{{Status: Pending, At: at, By: d.UserID.String()}},
 		Version: 1, CreatedAt: at, UpdatedAt: at,
 	}
-	for i, item := range d.Items {
-		if item.Quantity < 1 {
-			return nil, apperr.InvalidField(fmt.Sprintf("items[%d].quantity", i), "must be at least 1")
-		}
-		if item.UnitPrice.IsNegative() {
-			return nil, fmt.Errorf("product %s costs %v", item.ProductID, item.UnitPrice)
-		}
-		if item.ID, err = uuid.NewV7(); err != nil {
-			return nil, fmt.Errorf("make item id: %w", err)
-		}
-		if item.LineTotal, err = item.UnitPrice.Mul(item.Quantity); err == nil {
-			s.Subtotal, err = s.Subtotal.Add(item.LineTotal)
-		}
-		if err != nil {
-			return nil, amountError(i, err)
-		}
-		s.Items = append(s.Items, item)
-	}
-	if s.Total, err = s.Subtotal.Add(s.Shipping); err != nil {
-		return nil, amountError(len(s.Items)-1, err)
-	}
+	s.apply(prices)
 	return &Order{s}, nil
-}
-
-// amountError tells a customer who asks for more than there is money in the world from a catalogue that mixes currencies.
-func amountError(line int, err error) error {
-	if errors.Is(err, money.ErrOverflow) {
-		return apperr.InvalidField(fmt.Sprintf("items[%d].quantity", line), "makes the total too large")
-	}
-	return fmt.Errorf("add up line %d: %w", line, err)
 }
 
 // RestoreOrder returns the order that a store has kept.
@@ -165,8 +164,22 @@ func (o *Order) PaymentDue() (time.Time, bool) {
 }
 
 // PaymentKey names the current attempt to pay at the provider, where it makes every call repeatable.
-func (o *Order) PaymentKey() string {
-	return fmt.Sprintf("%s:%d", o.s.ID, o.s.Payment.Attempt)
+func (o *Order) PaymentKey() string { return o.paymentKey(o.s.Payment.Attempt) }
+
+// PastPaymentKeys names the attempts to pay before the current one. All of them came to nothing.
+func (o *Order) PastPaymentKeys() []string {
+	var keys []string
+	for attempt := 1; attempt < o.s.Payment.Attempt; attempt++ {
+		keys = append(keys, o.paymentKey(attempt))
+	}
+	return keys
+}
+
+func (o *Order) paymentKey(attempt int) string { return fmt.Sprintf("%s:%d", o.s.ID, attempt) }
+
+// PaymentGivenUp reports whether the current attempt to pay came to nothing too: the provider is to hold nothing for it.
+func (o *Order) PaymentGivenUp() bool {
+	return o.s.Payment.Status == PaymentVoided || o.s.Payment.Status == PaymentFailed
 }
 
 // BeginPayment opens an attempt to pay, at checkout or later.
@@ -216,12 +229,90 @@ func (o *Order) Decline(reference string, at time.Time) error {
 	return nil
 }
 
-// Cancel ends an order that has not shipped. What was taken for it is to be given back after that: see Reversed.
-func (o *Order) Cancel(by, reason string, at time.Time) error {
-	return o.become(Cancelled, by, reason, at)
+// BegunBy names the request, by its key, that has begun the current attempt to pay.
+func (o *Order) BegunBy(request uuid.UUID) { o.s.Payment.Request = request }
+
+// Abandon records that the attempt to pay came to nothing: the provider holds nothing for it, as status says. An order whose
+// checkout it was is cancelled with it; any other stays pending and may be paid again.
+func (o *Order) Abandon(status PaymentStatus, at time.Time) error {
+	if !o.PaymentUnderWay() {
+		return errTransition(o.s.Status, Cancelled)
+	}
+	o.Reversed(status, at)
+	if o.s.Payment.AtCheckout {
+		return o.become(Cancelled, System, "the checkout was interrupted", at)
+	}
+	return nil
 }
 
-// Reversed records that the provider holds nothing for a cancelled order any more.
+// Cancel ends an order that has not shipped. What was paid and not given back yet becomes a refund; what may have been taken
+// without being recorded is to be given back after that: see Reversed. The stock is released as a whole.
+func (o *Order) Cancel(by, reason string, at time.Time) error {
+	if err := o.become(Cancelled, by, reason, at); err != nil {
+		return err
+	}
+	switch o.s.Payment.Status {
+	case PaymentCaptured, PaymentPartiallyRefunded:
+	default:
+		return nil
+	}
+	if o.refundable() == 0 {
+		return nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make refund id: %w", err)
+	}
+	_, err = o.Refund(RefundWish{ID: id, Reason: cmp.Or(reason, "the order was cancelled"), By: by}, at)
+	return err
+}
+
+// Advance moves the order on at the word of staff: it is packed, shipped, delivered. What is paid on delivery is paid then.
+func (o *Order) Advance(next Status, by, note, tracking string, at time.Time) error {
+	switch next {
+	case Processing, Shipped, Delivered:
+	default: // payments, cancellations and refunds have verbs of their own
+		return errTransition(o.s.Status, next)
+	}
+	if err := o.become(next, by, note, at); err != nil {
+		return err
+	}
+	o.s.Tracking = cmp.Or(tracking, o.s.Tracking)
+	if next == Delivered && o.s.Payment.Method == CashOnDelivery && o.s.Payment.Status == PaymentPending {
+		o.s.Payment.Status = PaymentCaptured
+	}
+	return nil
+}
+
+// TakeBack makes a delivered order refunded: all that is left of the money goes back, and no pieces. If there is no money, it
+// is refunded at once, else when the money is back.
+func (o *Order) TakeBack(wish RefundWish, at time.Time) error {
+	switch {
+	case o.s.Status != Delivered:
+		return errTransition(o.s.Status, Refunded)
+	case o.s.Payment.Status == PaymentNone:
+		return o.become(Refunded, wish.By, wish.Reason, at)
+	case o.refundable() == 0:
+		return nil // it is on its way
+	}
+	_, err := o.Refund(RefundWish{ID: wish.ID, Reason: wish.Reason, By: wish.By}, at)
+	return err
+}
+
+// MissStock records that pieces which were paid for are not there, and reports whether that is news. It is for the shop, not
+// for the customer, so the version stays.
+func (o *Order) MissStock(at time.Time) bool {
+	if !o.s.StockMissingSince.IsZero() || o.s.Status == Cancelled {
+		return false
+	}
+	o.s.StockMissingSince = at
+	return true
+}
+
+// FindStock records that the pieces are there after all.
+func (o *Order) FindStock() { o.s.StockMissingSince = time.Time{} }
+
+// Reversed records that the provider holds nothing for the attempt to pay any more.
 func (o *Order) Reversed(status PaymentStatus, at time.Time) {
 	if o.s.Payment.Status != status {
 		o.s.Payment.Status = status

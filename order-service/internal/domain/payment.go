@@ -1,5 +1,7 @@
 package domain
 
+import "github.com/google/uuid"
+
 // PaymentMethod is how an order is paid.
 type PaymentMethod string
 
@@ -36,4 +38,6 @@ type Payment struct {
 	Attempt int
 	// AtCheckout says that the attempt is the one that the order was placed with: if it is declined, the order is cancelled.
 	AtCheckout bool
+	// Request is the request whose key began the attempt; zero if it had none.
+	Request uuid.UUID
 }

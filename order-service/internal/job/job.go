@@ -21,6 +21,17 @@ func (Settle) Kind() string { return "settle_order" }
 // InsertOpts makes the job outlast any outage.
 func (Settle) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: forever} }
 
+// CheckPayments asks for usecase.Checkout.CheckPayments.
+type CheckPayments struct {
+	OrderID uuid.UUID `json:"order_id"`
+}
+
+// Kind names the job in the database: it must stay as it is.
+func (CheckPayments) Kind() string { return "check_payments" }
+
+// InsertOpts makes the job outlast any outage.
+func (CheckPayments) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: forever} }
+
 // SweepAttempts asks to forget old Idempotency-Keys.
 type SweepAttempts struct{}
 

@@ -22,18 +22,21 @@ func TestPlaceByAddressID(t *testing.T) {
 	if first.Order.Status != domain.Confirmed || first.Order.ShippingAddress != officeAddress {
 		t.Errorf("%s, to %+v; want it confirmed, to %+v", first.Order.Status, first.Order.ShippingAddress, officeAddress)
 	}
-	for name, change := range map[string]func(){
-		"changed": func() { s.books.Put(s.customer, s.office, domain.Address{Recipient: "Bob"}) },
-		"removed": func() { s.books.Remove(s.customer, s.office) },
+	for _, step := range []struct {
+		name   string
+		change func()
+	}{
+		{"changed", func() { s.books.Put(s.customer, s.office, domain.Address{Recipient: "Bob"}) }},
+		{"removed", func() { s.books.Remove(s.customer, s.office) }},
 	} {
-		change()
+		step.change()
 		if got := s.order(t, first.Order.ID).ShippingAddress; got != officeAddress {
-			t.Errorf("%s: the order goes to %+v", name, got)
+			t.Errorf("%s: the order goes to %+v", step.name, got)
 		}
 		want := first
 		want.Replayed = true
 		if diff := cmp.Diff(want, s.place(t, s.wishByID(tokOK)), moneyIsAValue); diff != "" {
-			t.Errorf("%s: the second answer (-want +got):\n%s", name, diff)
+			t.Errorf("%s: the second answer (-want +got):\n%s", step.name, diff)
 		}
 	}
 	again := s.wishByID(tokOK)

@@ -44,10 +44,10 @@ func TestCancel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Status != domain.Cancelled || got.Payment.Status != tc.payment {
-				t.Errorf("the order is %s, its payment %s; want it cancelled, %s", got.Status, got.Payment.Status, tc.payment)
+			if got.Order.Status != domain.Cancelled || got.Order.Payment.Status != tc.payment {
+				t.Errorf("the order is %s, its payment %s; want it cancelled, %s", got.Order.Status, got.Order.Payment.Status, tc.payment)
 			}
-			if last := got.History[len(got.History)-1]; last.By != by.UserID || last.Note != "too blue" {
+			if last := got.Order.History[len(got.Order.History)-1]; last.By != by.UserID || last.Note != "too blue" {
 				t.Errorf("the history ends with %+v", last)
 			}
 			s.agrees(t) // at once
@@ -122,15 +122,15 @@ func TestWhileBusy(t *testing.T) {
 // order then.
 func TestCancelWhileOthersAreAway(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{"stock.Release", "payments.Reverse"} {
+	for _, call := range []string{"stock.Release", "payments.Refund"} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
 			o := s.place(t, s.wish(tokOK)).Order
 			away := s.process(CantReach(errAway, call))
 			got, err := away.Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID})
-			if err != nil || got.Status != domain.Cancelled || got.Payment.Status != domain.PaymentCaptured {
-				t.Errorf("%v, the order is %s, its payment %s", err, got.Status, got.Payment.Status)
+			if err != nil || got.Order.Status != domain.Cancelled || got.Order.Payment.Status != domain.PaymentCaptured {
+				t.Errorf("%v, the order is %s, its payment %s", err, got.Order.Status, got.Order.Payment.Status)
 			}
 			s.work(t, away, time.Hour)
 			s.work(t, s.healthy(), time.Minute)

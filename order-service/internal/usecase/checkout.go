@@ -1,6 +1,7 @@
 package usecase
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -26,7 +27,9 @@ const (
 // the lease of an order, a request or the watchdog (see Settle), can go on where another stopped.
 type Checkout struct {
 	attempts AttemptStore
+	keys     KeyStore
 	orders   OrderStore
+	coupons  CouponFinder
 	users    Users
 	books    Addresses
 	carts    Carts
@@ -36,12 +39,16 @@ type Checkout struct {
 	shipping domain.ShippingMethods
 	now      func() time.Time
 	log      *slog.Logger
+	// stockMissing counts the paid orders for which there are no pieces.
+	stockMissing func(context.Context)
 }
 
 // CheckoutParts are what a Checkout works with.
 type CheckoutParts struct {
 	Attempts  AttemptStore
+	Keys      KeyStore
 	Orders    OrderStore
+	Coupons   CouponFinder
 	Users     Users
 	Addresses Addresses
 	Carts     Carts
@@ -51,12 +58,17 @@ type CheckoutParts struct {
 	Shipping  domain.ShippingMethods
 	Now       func() time.Time
 	Log       *slog.Logger
+	// StockMissing is told of each paid order whose pieces are gone, once; nil if nobody counts them.
+	StockMissing func(context.Context)
 }
 
 // NewCheckout returns a checkout.
 func NewCheckout(p CheckoutParts) *Checkout {
+	if p.StockMissing == nil {
+		p.StockMissing = func(context.Context) {}
+	}
 	return &Checkout{
-		attempts: p.Attempts, orders: p.Orders, users: p.Users, books: p.Addresses, carts: p.Carts, catalog: p.Catalog,
-		stock: p.Stock, payments: p.Payments, shipping: p.Shipping, now: p.Now, log: p.Log,
+		attempts: p.Attempts, keys: p.Keys, orders: p.Orders, coupons: p.Coupons, users: p.Users, books: p.Addresses, carts: p.Carts, catalog: p.Catalog,
+		stock: p.Stock, payments: p.Payments, shipping: p.Shipping, now: p.Now, log: p.Log, stockMissing: p.StockMissing,
 	}
 }

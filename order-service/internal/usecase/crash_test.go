@@ -256,8 +256,8 @@ func TestCancelSurvivesAccidents(t *testing.T) {
 			}, func(t *testing.T, f Faults) {
 				s, wish := start(t)
 				first, firstErr := s.process(f).Cancel(s.ctx(t), s.principal(), wish)
-				if firstErr == nil && first.Status != domain.Cancelled {
-					t.Errorf("the answer is an order that is %s", first.Status)
+				if firstErr == nil && first.Order.Status != domain.Cancelled {
+					t.Errorf("the answer is an order that is %s", first.Order.Status)
 				}
 				s.work(t, s.healthy(), time.Minute)
 				if o := s.order(t, wish.OrderID); o.Status != domain.Pending || tc.token != tokLate {
@@ -267,8 +267,8 @@ func TestCancelSurvivesAccidents(t *testing.T) {
 					t.Error("the order is not cancelled, though the customer was told")
 				}
 				second, err := s.healthy().Cancel(s.ctx(t), s.principal(), wish)
-				if err != nil || second.Status != domain.Cancelled {
-					t.Errorf("the next try: %s, %v", second.Status, err)
+				if err != nil || second.Order.Status != domain.Cancelled {
+					t.Errorf("the next try: %s, %v", second.Order.Status, err)
 				}
 				s.work(t, s.healthy(), time.Minute)
 				s.agrees(t)

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"shop.example/order-service/internal/domain"
 	"shop.example/platform/apperr"
 )
 
 // drive takes a pending order as far as it goes: reserve, authorize, capture, confirm. The caller holds the lease.
 func (c *Checkout) drive(ctx context.Context, order *domain.Order, lease Lease, token string) (Placed, error) {
-	if err := c.stock.Reserve(ctx, order.ID(), linesOf(order), reservationTTL); err != nil {
+	if err := c.stock.Reserve(ctx, order.ID(), lease.Epoch, linesOf(order), reservationTTL); err != nil {
 		return c.notReserved(ctx, order, lease, err)
 	}
 	if !order.PaymentUnderWay() {
@@ -47,8 +49,10 @@ func (c *Checkout) complete(ctx context.Context, order *domain.Order, lease Leas
 		return c.confirm(ctx, order, lease, payment.ID)
 	case ProviderDeclined:
 		return c.decline(ctx, order, lease, payment)
-	case ProviderVoided, ProviderRefunded:
-		return c.giveUp(ctx, order, lease)
+	case ProviderVoided:
+		return c.giveUp(ctx, order, lease, domain.PaymentVoided)
+	case ProviderRefunded:
+		return c.giveUp(ctx, order, lease, domain.PaymentRefunded)
 	default:
 		return c.unsettled(ctx, order, lease, fmt.Errorf("the payment is %s", payment.Status))
 	}
@@ -61,10 +65,10 @@ func (c *Checkout) confirm(ctx context.Context, order *domain.Order, lease Lease
 		if err := o.Confirm(reference, c.now()); err != nil {
 			return Change{}, err
 		}
-		return Change{Outcome: ended(o), Settle: Plan{At: c.now().Add(firstLook)}}, nil
+		return Change{Outcome: ended(o), For: requestsOf(o), Settle: Plan{At: c.now().Add(firstLook)}}, nil
 	})
 	if err == nil && !placed.Replayed && placed.Order.Status == domain.Confirmed {
-		if err := c.followUp(ctx, placed.Order); err != nil {
+		if err := errors.Join(c.followUp(ctx, placed.Order)); err != nil {
 			c.log.WarnContext(ctx, "what follows from the confirmation is done later", "order_id", order.ID(), "error", err)
 		}
 	}
@@ -79,7 +83,7 @@ func (c *Checkout) decline(ctx context.Context, order *domain.Order, lease Lease
 			return Change{}, err
 		}
 		if due, open := o.PaymentDue(); open {
-			return Change{Settle: Plan{At: due}}, nil
+			return Change{Outcome: &Outcome{Error: refusal}, For: []uuid.UUID{o.Payment().Request}, Settle: Plan{At: due}}, nil
 		}
 		return Change{Outcome: &Outcome{Error: refusal}, Settle: Plan{At: c.now().Add(firstLook)}}, nil
 	})
@@ -97,16 +101,38 @@ func (c *Checkout) decline(ctx context.Context, order *domain.Order, lease Lease
 	return Placed{}, refusal
 }
 
-// giveUp cancels a checkout of which nothing was taken and nothing can be.
-func (c *Checkout) giveUp(ctx context.Context, order *domain.Order, lease Lease) (Placed, error) {
+// giveUp ends an attempt to pay for which the provider holds nothing, as status says, and can take nothing. A checkout is
+// cancelled with it; an order that was to be paid later still is, under the same key if its customer likes.
+func (c *Checkout) giveUp(ctx context.Context, order *domain.Order, lease Lease, status domain.PaymentStatus) (Placed, error) {
 	ending := domain.ErrInterrupted.WithAttribute("order_id", order.ID().String())
-	placed, err := c.finish(ctx, order, lease, func(o *domain.Order) (Change, error) {
+	if !order.Payment().AtCheckout {
+		ending = domain.ErrPayInterrupted.WithAttribute("order_id", order.ID().String())
+	}
+	return c.interrupt(ctx, order, lease, ending, func(o *domain.Order) (Change, error) {
+		if err := o.Abandon(status, c.now()); err != nil {
+			return Change{}, err
+		}
+		if due, open := o.PaymentDue(); open {
+			return Change{Settle: Plan{At: due}}, nil
+		}
+		return Change{Outcome: &Outcome{Error: ending}, Settle: Plan{At: c.now()}}, nil
+	})
+}
+
+// giveUpReserving cancels an order whose reservation was released, and for which no pieces can be promised any more. Whatever
+// the provider holds is given back after that.
+func (c *Checkout) giveUpReserving(ctx context.Context, order *domain.Order, lease Lease) (Placed, error) {
+	ending := domain.ErrInterrupted.WithAttribute("order_id", order.ID().String())
+	return c.interrupt(ctx, order, lease, ending, func(o *domain.Order) (Change, error) {
 		if err := o.Cancel(domain.System, "the checkout was interrupted", c.now()); err != nil {
 			return Change{}, err
 		}
-		o.Reversed(domain.PaymentVoided, c.now())
-		return Change{Outcome: &Outcome{Error: ending}, Settle: Plan{At: c.now()}}, nil
+		return Change{Outcome: &Outcome{Error: ending}, For: requestsOf(o), Settle: Plan{At: c.now()}}, nil
 	})
+}
+
+func (c *Checkout) interrupt(ctx context.Context, order *domain.Order, lease Lease, ending *apperr.Error, decide func(*domain.Order) (Change, error)) (Placed, error) {
+	placed, err := c.finish(ctx, order, lease, decide)
 	if err != nil || placed.Replayed {
 		return placed, err
 	}
@@ -124,14 +150,14 @@ func (c *Checkout) notReserved(ctx context.Context, order *domain.Order, lease L
 			}
 			// Its customer may know it, an earlier driver may have asked the provider for money, and a question for the
 			// stock may still be on its way: it ends as a cancelled one, whose stock and money are seen to.
-			return Change{Outcome: &Outcome{Error: refusal}, Settle: Plan{At: c.now()}}, o.Cancel(domain.System, "out of stock", c.now())
+			return Change{Outcome: &Outcome{Error: refusal}, For: requestsOf(o), Settle: Plan{At: c.now()}}, o.Cancel(domain.System, "out of stock", c.now())
 		})
 		if err != nil || placed.Replayed {
 			return placed, err
 		}
 		return Placed{}, refusal
 	case errors.Is(cause, domain.ErrReservationEnded):
-		return c.giveUp(ctx, order, lease)
+		return c.giveUpReserving(ctx, order, lease)
 	default:
 		// Whether it was reserved is not known. The order stays for the client's next try under the same key, or for the
 		// watchdog to clean up.
@@ -176,6 +202,9 @@ func (c *Checkout) finish(ctx context.Context, order *domain.Order, lease Lease,
 	}
 	return Placed{Order: changed.Snapshot()}, nil
 }
+
+// requestsOf are the attempts that wait for an order to be paid: the one that made it, and the one that pays it.
+func requestsOf(o *domain.Order) []uuid.UUID { return []uuid.UUID{o.ID(), o.Payment().Request} }
 
 // ended is the outcome of an order as it is now.
 func ended(o *domain.Order) *Outcome {

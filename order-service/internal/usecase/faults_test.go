@@ -139,6 +139,19 @@ func (s faultyAttempts) Begin(ctx context.Context, o *domain.Order, a usecase.At
 	return through(ctx, s.Faults, "attempts.Begin", func() (usecase.Lease, error) { return s.to.Begin(ctx, o, a, keep, settleAt) })
 }
 
+type faultyKeys struct {
+	Faults
+	to usecase.KeyStore
+}
+
+func (s faultyKeys) Claim(ctx context.Context, a usecase.Attempt, keep time.Duration) (usecase.Attempt, error) {
+	return through(ctx, s.Faults, "keys.Claim", func() (usecase.Attempt, error) { return s.to.Claim(ctx, a, keep) })
+}
+
+func (s faultyKeys) EndClaim(ctx context.Context, id uuid.UUID, outcome *usecase.Outcome, forget bool) error {
+	return throughDo(ctx, s.Faults, "keys.EndClaim", func() error { return s.to.EndClaim(ctx, id, outcome, forget) })
+}
+
 type faultyOrders struct {
 	Faults
 	to usecase.OrderStore
@@ -160,6 +173,20 @@ func (s faultyOrders) Decide(
 
 func (s faultyOrders) Order(ctx context.Context, id uuid.UUID) (*domain.Order, error) {
 	return through(ctx, s.Faults, "orders.Order", func() (*domain.Order, error) { return s.to.Order(ctx, id) })
+}
+
+type faultyCoupons struct {
+	Faults
+	to usecase.CouponFinder
+}
+
+func (s faultyCoupons) FindCoupon(ctx context.Context, code string, userID uuid.UUID) (domain.Coupon, int64, error) {
+	var used int64
+	coupon, err := through(ctx, s.Faults, "coupons.FindCoupon", func() (c domain.Coupon, err error) {
+		c, used, err = s.to.FindCoupon(ctx, code, userID)
+		return c, err
+	})
+	return coupon, used, err
 }
 
 type faultyUsers struct {
@@ -207,8 +234,8 @@ type faultyStock struct {
 	to usecase.Stock
 }
 
-func (s faultyStock) Reserve(ctx context.Context, orderID uuid.UUID, lines []usecase.Line, ttl time.Duration) error {
-	return throughDo(ctx, s.Faults, "stock.Reserve", func() error { return s.to.Reserve(ctx, orderID, lines, ttl) })
+func (s faultyStock) Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []usecase.Line, ttl time.Duration) error {
+	return throughDo(ctx, s.Faults, "stock.Reserve", func() error { return s.to.Reserve(ctx, orderID, revision, lines, ttl) })
 }
 
 func (s faultyStock) Confirm(ctx context.Context, orderID uuid.UUID) error {
@@ -219,12 +246,18 @@ func (s faultyStock) Release(ctx context.Context, orderID uuid.UUID) error {
 	return throughDo(ctx, s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID) })
 }
 
+func (s faultyStock) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {
+	return throughDo(ctx, s.Faults, "stock.Restock", func() error { return s.to.Restock(ctx, orderID, refundID, lines) })
+}
+
 type faultyPayments struct {
 	Faults
 	to usecase.Payments
 }
 
 func (s faultyPayments) Name() string { return s.to.Name() }
+
+func (s faultyPayments) Ready() error { return s.to.Ready() }
 
 func (s faultyPayments) Authorize(ctx context.Context, key string, orderID uuid.UUID, amount money.Money, token string) (usecase.ProviderPayment, error) {
 	return through(ctx, s.Faults, "payments.Authorize", func() (usecase.ProviderPayment, error) {
@@ -242,4 +275,8 @@ func (s faultyPayments) Capture(ctx context.Context, key, paymentID string) (use
 
 func (s faultyPayments) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
 	return through(ctx, s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key, amount) })
+}
+
+func (s faultyPayments) Refund(ctx context.Context, key, refundKey string, amount money.Money) (usecase.ProviderPayment, error) {
+	return through(ctx, s.Faults, "payments.Refund", func() (usecase.ProviderPayment, error) { return s.to.Refund(ctx, key, refundKey, amount) })
 }

@@ -77,7 +77,7 @@ func (c *Checkout) Place(ctx context.Context, wish PlaceOrder) (Placed, error) {
 		return Placed{}, err
 	}
 	lease, err := c.attempts.Begin(ctx, order, Attempt{
-		UserID: wish.UserID, Key: wish.Key, Fingerprint: fingerprint, OrderID: order.ID(),
+		ID: order.ID(), UserID: wish.UserID, Key: wish.Key, Fingerprint: fingerprint, OrderID: order.ID(),
 	}, leaseFor, c.now().Add(firstLook))
 	if errors.Is(err, ErrKeyTaken) {
 		if attempt, err = c.attempts.FindAttempt(ctx, wish.UserID, wish.Key); err == nil {
@@ -113,16 +113,11 @@ func (c *Checkout) again(ctx context.Context, attempt Attempt, fingerprint, toke
 	if order.Status() != domain.Pending {
 		return c.truth(ctx, attempt.UserID, attempt.Key)
 	}
-	if byCard(order) {
-		// The first driver may have reached the provider, and the reservation may have ended since. Without pieces, what
-		// the provider holds is given back before the order ends.
-		err := c.stock.Reserve(ctx, order.ID(), linesOf(order), reservationTTL)
-		if errors.Is(err, domain.ErrOutOfStock) {
-			if err := c.recover(ctx, order, lease); err != nil {
-				return Placed{}, err
-			}
-			return c.truth(ctx, attempt.UserID, attempt.Key)
+	if gone, err := c.piecesAreGone(ctx, order, lease); gone {
+		if err != nil {
+			return Placed{}, err
 		}
+		return c.truth(ctx, attempt.UserID, attempt.Key)
 	}
 	placed, err := c.driveFor(ctx, attempt.UserID, attempt.Key, order, lease, token)
 	placed.Replayed = true
@@ -136,6 +131,18 @@ func (c *Checkout) driveFor(ctx context.Context, userID uuid.UUID, key string, o
 		return c.truth(ctx, userID, key)
 	}
 	return placed, err
+}
+
+// piecesAreGone takes an order to its end whose payment an earlier driver has begun, if its reservation has ended since and
+// the pieces went to others: what the provider holds is given back before the order ends. It reports whether that was so.
+func (c *Checkout) piecesAreGone(ctx context.Context, order *domain.Order, lease Lease) (bool, error) {
+	if !byCard(order) {
+		return false, nil
+	}
+	if err := c.stock.Reserve(ctx, order.ID(), lease.Epoch, linesOf(order), reservationTTL); !errors.Is(err, domain.ErrOutOfStock) {
+		return false, nil
+	}
+	return true, c.recover(ctx, order, lease)
 }
 
 // byCard reports whether the provider may hold money for an order that is being paid.

@@ -15,6 +15,8 @@ import (
 
 // Attempt is one use of an Idempotency-Key.
 type Attempt struct {
+	// ID names the use. That of one that made an order is the order's.
+	ID          uuid.UUID
 	UserID      uuid.UUID
 	Key         string
 	Fingerprint string
@@ -40,12 +42,22 @@ var FirstLease = Lease{Epoch: 1}
 type Change struct {
 	// Keep is for how long the order stays leased to the caller from now on; 0 gives the lease back.
 	Keep time.Duration
-	// Outcome is kept for the attempt that made the order, unless that has one.
+	// Outcome is kept for the attempts that For names, unless they have one.
 	Outcome *Outcome
+	// For are ids of attempts; none is the one that made the order.
+	For []uuid.UUID
 	// Settle is when Settle is to look at the order next.
 	Settle Plan
 	// Discard removes the order: it reserved nothing and took nothing, so it never was. Only the first lease can know that.
 	Discard bool
+}
+
+// AttemptsOf are the attempts that the outcome of a change of an order is kept for.
+func (c Change) AttemptsOf(orderID uuid.UUID) []uuid.UUID {
+	if c.For == nil {
+		return []uuid.UUID{orderID}
+	}
+	return c.For
 }
 
 // Plan is when Settle is to look at an order. The zero Plan leaves it as it is planned.
@@ -65,16 +77,30 @@ var (
 type AttemptStore interface {
 	// FindAttempt returns the use of a user's key, or ErrNoAttempt.
 	FindAttempt(ctx context.Context, userID uuid.UUID, key string) (Attempt, error)
-	// Begin stores a new order and its attempt, leased to the caller for keep, and plans a look at it, all or nothing. It
-	// returns FirstLease, which no later Decide does; ErrKeyTaken if the user has used the key before.
+	// Begin stores a new order and its attempt, leased to the caller for keep, takes the use of its coupon, and plans a look
+	// at it, all or nothing. It returns FirstLease, which no later Decide does; ErrKeyTaken if the user has used the key
+	// before; domain.ErrCouponExhausted or domain.ErrCouponInvalid if there is no use left to take.
 	Begin(ctx context.Context, o *domain.Order, a Attempt, keep time.Duration, settleAt time.Time) (Lease, error)
+}
+
+// KeyStore keeps the uses of keys by all that is done with orders once they are made, in one namespace with those that make
+// them.
+type KeyStore interface {
+	// Claim stores the use of a key, held by the caller for keep, and returns it. If the user has used the key before, it is
+	// that use: with its outcome, or, if it has none and nobody holds it any more, now held by the caller. Errors:
+	// domain.ErrKeyReused if the fingerprints differ, domain.ErrKeyInProgress if somebody holds it.
+	Claim(ctx context.Context, a Attempt, keep time.Duration) (Attempt, error)
+	// EndClaim keeps the outcome of a use that has none; without one, the next who comes may go on with it, or begin anew if it
+	// is forgotten. A use that has an outcome stays as it is.
+	EndClaim(ctx context.Context, id uuid.UUID, outcome *Outcome, forget bool) error
 }
 
 // OrderStore changes orders.
 type OrderStore interface {
 	// Decide has decide change an order that nobody else can change meanwhile, and stores all that follows from it in the
-	// same transaction; if decide returns an error, which is returned as it is, nothing. With a zero lease it returns
-	// domain.ErrBusy if somebody holds one; else ErrLeaseLost unless the lease is still that. decide may be called again.
+	// same transaction; if decide returns an error, which is returned as it is, nothing. The use of a coupon by an order that
+	// is cancelled or discarded is given back with it. With a zero lease it returns domain.ErrBusy if somebody holds one; else
+	// ErrLeaseLost unless the lease is still that. decide may be called again.
 	Decide(ctx context.Context, id uuid.UUID, held Lease, decide func(*domain.Order) (Change, error)) (*domain.Order, Lease, error)
 	// Order returns an order, or domain.ErrOrderMissing.
 	Order(ctx context.Context, id uuid.UUID) (*domain.Order, error)
@@ -113,7 +139,12 @@ type Product struct {
 	Price     money.Money // what a customer pays now
 	OnSale    bool
 	Available int64
+	// Grams is what one piece weighs, 0 if the catalogue does not say, and at most MaxGrams.
+	Grams int64
 }
+
+// MaxGrams bounds what one piece weighs, at a thousand tonnes, so that the weight of the largest order does not overflow.
+const MaxGrams = 1_000_000_000
 
 // Catalog knows what things cost now.
 type Catalog interface {
@@ -124,11 +155,15 @@ type Catalog interface {
 // Stock promises pieces to orders. Everything may be done again.
 type Stock interface {
 	// Reserve promises all lines or none: domain.ErrOutOfStock with the lines that are short. For an order whose
-	// reservation was released before, domain.ErrReservationEnded.
-	Reserve(ctx context.Context, orderID uuid.UUID, lines []Line, ttl time.Duration) error
+	// reservation was released before, domain.ErrReservationEnded. If the order has a reservation of other lines, they are
+	// replaced if the revision is higher than that of the last Reserve, else it is domain.ErrBusy: somebody else has the
+	// lease, whose number is the revision.
+	Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []Line, ttl time.Duration) error
 	Confirm(ctx context.Context, orderID uuid.UUID) error
 	// Release gives everything back, also what was confirmed, and refuses a later Reserve.
 	Release(ctx context.Context, orderID uuid.UUID) error
+	// Restock gives some of what was confirmed back, once a refund. After a Release there is nothing left to give.
+	Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []Line) error
 }
 
 // ProviderStatus is where a payment stands at the provider.
@@ -140,8 +175,8 @@ const (
 	ProviderAuthorized ProviderStatus = "authorized"
 	ProviderCaptured   ProviderStatus = "captured"
 	ProviderDeclined   ProviderStatus = "declined"
-	ProviderVoided     ProviderStatus = "voided" // nothing is held, and nothing can be taken under the key any more
-	ProviderRefunded   ProviderStatus = "refunded"
+	ProviderVoided     ProviderStatus = "voided"   // nothing is held, and nothing can be taken under the key any more
+	ProviderRefunded   ProviderStatus = "refunded" // in full; in part, it is still captured
 )
 
 // ProviderPayment is what the provider knows of an attempt to pay.
@@ -158,6 +193,8 @@ type ProviderPayment struct {
 type Payments interface {
 	// Name is the provider's name, as orders show it.
 	Name() string
+	// Ready returns an error while the provider is known to be away, without asking it: what needs it is not begun then.
+	Ready() error
 	// Authorize promises an amount. A declined payment is no error.
 	Authorize(ctx context.Context, key string, orderID uuid.UUID, amount money.Money, token string) (ProviderPayment, error)
 	// Find returns the payment under a key. Under a key that was never used it returns a voided payment, and makes sure that
@@ -168,4 +205,7 @@ type Payments interface {
 	// Reverse sees to it that the provider holds nothing under a key: it voids what is authorized and refunds in full what
 	// is captured.
 	Reverse(ctx context.Context, key string, amount money.Money) (ProviderPayment, error)
+	// Refund gives an amount of what was captured under a key back, once a refundKey. A conflict error is a refusal for good:
+	// nothing was given back, and nothing will be.
+	Refund(ctx context.Context, key, refundKey string, amount money.Money) (ProviderPayment, error)
 }

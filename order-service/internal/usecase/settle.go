@@ -17,6 +17,13 @@ const (
 	// nothing stays in between for a minute after its dependencies are back, seldom enough to be no burden while they are
 	// away.
 	settleAgain = 2 * time.Second
+	// stockAgain and stockAgainAtMost are how soon pieces that are missing for a paid order are asked for again: as long as
+	// they have been missing, within these bounds. A delivery is noticed soon, and one that never comes is no burden.
+	stockAgain       = 30 * time.Second
+	stockAgainAtMost = time.Hour
+	// cartRemembers is less than the time for which the cart service knows what an order has taken out of a cart, so that
+	// telling it again never takes out what was put in since.
+	cartRemembers = 24 * time.Hour
 	// longestPayment is how long a provider may leave a payment pending before it is called off: as long as the customer of
 	// an unpaid order has.
 	longestPayment = domain.PaymentWindow
@@ -37,14 +44,57 @@ func (c *Checkout) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration
 	switch order.Status() {
 	case domain.Pending:
 		return c.settlePending(ctx, order)
-	case domain.Confirmed:
-		return 0, c.followUp(ctx, order.Snapshot())
 	case domain.Cancelled:
 		_, err := c.compensate(ctx, order)
 		return 0, err
 	default:
-		return 0, nil // all was done before it got there
+		return c.settlePaid(ctx, order)
 	}
+}
+
+// settlePaid does what follows from the confirmation of an order, however far it has come since, and what is left of its
+// refunds. Neither waits for the other.
+func (c *Checkout) settlePaid(ctx context.Context, order *domain.Order) (time.Duration, error) {
+	s := order.Snapshot()
+	stock, cart := c.followUp(ctx, s)
+	order, refunding := c.giveBack(ctx, order)
+	rest := errors.Join(cart, refunding)
+	switch {
+	case errors.Is(stock, domain.ErrOutOfStock) || errors.Is(stock, domain.ErrReservationEnded):
+		return c.stockIsMissing(ctx, order, stock, rest)
+	case stock == nil && !s.StockMissingSince.IsZero():
+		_, stock = c.record(ctx, order, func(o *domain.Order) (Change, error) {
+			o.FindStock()
+			return Change{}, nil
+		})
+		c.log.InfoContext(ctx, "the pieces of a paid order are there after all", "order_id", order.ID())
+	}
+	return 0, errors.Join(stock, rest)
+}
+
+// stockIsMissing keeps an order that was paid, and for which there are no pieces any more, as it is: staff decide whether to
+// get new ones or to cancel it, and are told once. The pieces are asked for again at growing intervals.
+func (c *Checkout) stockIsMissing(ctx context.Context, order *domain.Order, cause, rest error) (time.Duration, error) {
+	news := false
+	order, err := c.record(ctx, order, func(o *domain.Order) (Change, error) {
+		news = o.MissStock(c.now())
+		return Change{}, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("record that pieces are missing: %w", err)
+	}
+	if order.Status() == domain.Cancelled {
+		return 0, nil // meanwhile; the plan of the cancellation goes on
+	}
+	if news {
+		c.stockMissing(ctx)
+		c.log.ErrorContext(ctx, "a paid order can't be delivered: its pieces are gone", "order_id", order.ID(), "error", cause)
+	}
+	if rest != nil {
+		return 0, rest // sooner
+	}
+	since := c.now().Sub(order.Snapshot().StockMissingSince)
+	return min(max(since, stockAgain), stockAgainAtMost), nil
 }
 
 // settlePending ends an order that nobody has paid in time, and takes over a checkout that nobody drives: forward if money
@@ -80,6 +130,7 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		placed, err = c.drive(ctx, order, lease, "")
 	}
 	if err != nil && !errors.Is(err, domain.ErrOutOfStock) && !errors.Is(err, domain.ErrInterrupted) &&
+		!errors.Is(err, domain.ErrPayInterrupted) &&
 		!errors.Is(err, domain.ErrPaymentDeclined) && !errors.Is(err, domain.ErrPaymentFailed) {
 		return 0, err
 	}
@@ -106,7 +157,7 @@ func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease
 	}
 	if err == nil && payment.Status == ProviderAuthorized {
 		// The pieces may have gone to others if it took very long. Nothing is captured for what can't be delivered.
-		err = c.stock.Reserve(ctx, order.ID(), linesOf(order), reservationTTL)
+		err = c.stock.Reserve(ctx, order.ID(), lease.Epoch, linesOf(order), reservationTTL)
 		if errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded) {
 			payment, err = c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
 		}
@@ -120,23 +171,33 @@ func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease
 }
 
 // followUp does what a confirmed order entails. Neither part waits for the other, or fails with it.
-func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) error {
-	var (
-		both        sync.WaitGroup
-		stock, cart error
-	)
+func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, cart error) {
+	var both sync.WaitGroup
 	both.Go(func() {
 		if err := c.stock.Confirm(ctx, order.ID); err != nil {
 			stock = fmt.Errorf("confirm the reservation: %w", err)
 		}
 	})
 	both.Go(func() {
+		if c.now().Sub(confirmedAt(order)) > cartRemembers {
+			return
+		}
 		if err := c.emptyCart(ctx, order); err != nil {
 			cart = fmt.Errorf("empty the cart: %w", err)
 		}
 	})
 	both.Wait()
-	return errors.Join(stock, cart)
+	return stock, cart
+}
+
+// confirmedAt is when an order was paid.
+func confirmedAt(order domain.Snapshot) time.Time {
+	for _, entry := range order.History {
+		if entry.Status == domain.Confirmed {
+			return entry.At
+		}
+	}
+	return order.CreatedAt
 }
 
 // compensate gives back what a cancelled order holds, and returns it as it is then.
@@ -146,7 +207,7 @@ func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain
 	}
 	status := order.Payment().Status
 	switch status {
-	case domain.PaymentPending, domain.PaymentAuthorized, domain.PaymentCaptured:
+	case domain.PaymentPending, domain.PaymentAuthorized: // what was captured is a refund by now
 		status = domain.PaymentVoided
 		if order.Payment().Method == domain.Card {
 			payment, err := c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
@@ -158,12 +219,15 @@ func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain
 			}
 		}
 	}
+	order, refunding := c.giveBack(ctx, order)
 	reversed, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
-		o.Reversed(status, c.now())
-		return Change{Settle: Plan{Never: true}}, nil
+		if unpaid := o.Payment().Status; unpaid == domain.PaymentPending || unpaid == domain.PaymentAuthorized {
+			o.Reversed(status, c.now())
+		}
+		return Change{Settle: Plan{Never: len(o.OpenRefunds()) == 0}}, nil
 	})
 	if err != nil {
-		return order, fmt.Errorf("record that nothing is held: %w", err)
+		return order, errors.Join(refunding, fmt.Errorf("record that nothing is held: %w", err))
 	}
-	return reversed, nil
+	return reversed, refunding
 }

@@ -303,7 +303,7 @@ func TestReserveArrivesTooLate(t *testing.T) {
 			refused(t, err, domain.ErrOutOfStock)
 
 			s.stock.Set(s.cup, pieces)
-			if err := s.stock.Reserve(t.Context(), o.ID, []usecase.Line{{ProductID: s.cup, Quantity: 2}}, time.Hour); err == nil {
+			if err := s.stock.Reserve(t.Context(), o.ID, usecase.FirstLease.Epoch, []usecase.Line{{ProductID: s.cup, Quantity: 2}}, time.Hour); err == nil {
 				t.Error("pieces are promised to an order that is over")
 			}
 			s.agrees(t)

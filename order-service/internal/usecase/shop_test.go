@@ -101,13 +101,22 @@ var officeAddress = domain.Address{
 const cartTotal = 2*cupPrice + 3999 + shippingC
 
 // process starts a process of order-service, to which faults may happen.
-func (s *shop) process(f Faults) *usecase.Checkout {
-	return usecase.NewCheckout(usecase.CheckoutParts{
-		Attempts: faultyAttempts{f, s.store}, Orders: faultyOrders{f, s.store}, Users: faultyUsers{f, s.users},
+func (s *shop) process(f Faults) *usecase.Checkout { return usecase.NewCheckout(s.parts(f)) }
+
+// watched is a process that counts the paid orders whose pieces are gone.
+func (s *shop) watched(alarms *int, f Faults) *usecase.Checkout {
+	parts := s.parts(f)
+	parts.StockMissing = func(context.Context) { *alarms++ }
+	return usecase.NewCheckout(parts)
+}
+
+func (s *shop) parts(f Faults) usecase.CheckoutParts {
+	return usecase.CheckoutParts{
+		Attempts: faultyAttempts{f, s.store}, Keys: faultyKeys{f, s.store}, Orders: faultyOrders{f, s.store}, Coupons: faultyCoupons{f, s.store}, Users: faultyUsers{f, s.users},
 		Addresses: faultyAddresses{f, s.books},
 		Carts:     faultyCarts{f, s.carts}, Catalog: faultyCatalog{f, s.catalog}, Stock: faultyStock{f, s.stock},
 		Payments: faultyPayments{f, s.provider}, Shipping: s.shipping, Now: s.clock.Now, Log: slog.New(slog.DiscardHandler),
-	})
+	}
 }
 
 func (s *shop) healthy() *usecase.Checkout { return s.process(Faults{}) }
@@ -192,7 +201,15 @@ func (s *shop) order(t *testing.T, id uuid.UUID) domain.Snapshot {
 	return o.Snapshot()
 }
 
-func (s *shop) orders(t *testing.T) []domain.Snapshot {
+// tester is a test, or a case of a property.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Context() context.Context
+}
+
+func (s *shop) orders(t tester) []domain.Snapshot {
 	t.Helper()
 	all, err := s.store.ListOrders(t.Context(), usecase.Filter{}, uuid.Nil, 1000)
 	if err != nil {
@@ -202,7 +219,7 @@ func (s *shop) orders(t *testing.T) []domain.Snapshot {
 }
 
 // agrees checks that orders, money and stock agree, once everything is settled.
-func (s *shop) agrees(t *testing.T) {
+func (s *shop) agrees(t tester) {
 	t.Helper()
 	promised := make(map[uuid.UUID]int64) // by product: pieces that are promised or sold
 	known := make(map[uuid.UUID]bool)
@@ -211,10 +228,10 @@ func (s *shop) agrees(t *testing.T) {
 		state := s.stock.State(o.ID)
 		wantTaken, wantState := int64(0), released
 		switch o.Status {
-		case domain.Confirmed:
+		case domain.Confirmed, domain.Processing, domain.Shipped, domain.Delivered, domain.Refunded:
 			wantState = sold
 			if o.Payment.Method == domain.Card {
-				wantTaken = o.Total.Amount()
+				wantTaken = o.Total.Amount() - o.GivenBack().Amount()
 			}
 		case domain.Pending:
 			wantState = active
@@ -230,7 +247,7 @@ func (s *shop) agrees(t *testing.T) {
 		}
 		if o.Status != domain.Cancelled {
 			for _, item := range o.Items {
-				promised[item.ProductID] += item.Quantity
+				promised[item.ProductID] += item.Quantity - restocked(o, item.ID)
 			}
 		}
 		known[o.ID] = true
@@ -251,6 +268,21 @@ func (s *shop) agrees(t *testing.T) {
 		}
 	}
 }
+
+// restocked is how many pieces of a line are back on the shelf.
+func restocked(o domain.Snapshot, itemID uuid.UUID) (n int64) {
+	for _, r := range o.Refunds {
+		for _, item := range r.Items {
+			if item.ItemID == itemID && r.Restocked {
+				n += item.Quantity
+			}
+		}
+	}
+	return n
+}
+
+// errTransition is what every step that is not on the way is refused with.
+var errTransition = apperr.New(apperr.Conflict, "invalid_transition", "")
 
 // refused checks an error's reason.
 func refused(t *testing.T, err error, want *apperr.Error) *apperr.Error {

@@ -17,11 +17,14 @@ var (
 	ErrSKUTaken  = apperr.New(apperr.Conflict, "sku_taken", "Another product has this SKU.")
 	ErrSlugTaken = apperr.New(apperr.Conflict, "slug_taken", "This slug is in use already.")
 
-	ErrInsufficientStock    = apperr.New(apperr.Conflict, "insufficient_stock", "The stock cannot go below what is reserved.")
-	ErrOutOfStock           = apperr.New(apperr.Conflict, "out_of_stock", "There is not enough in stock.")
-	ErrReservationDiffers   = apperr.New(apperr.Conflict, "reservation_differs", "The order has a reservation of other lines.")
-	ErrReservationReleased  = apperr.New(apperr.Conflict, "reservation_released", "The order's reservation has been released.")
-	ErrIdempotencyKeyReused = apperr.New(apperr.Invalid, "idempotency_key_reused", "The idempotency key was used for another request.")
+	ErrInsufficientStock       = apperr.New(apperr.Conflict, "insufficient_stock", "The stock cannot go below what is reserved.")
+	ErrOutOfStock              = apperr.New(apperr.Conflict, "out_of_stock", "There is not enough in stock.")
+	ErrReservationDiffers      = apperr.New(apperr.Conflict, "reservation_differs", "The order has a reservation of other lines.")
+	ErrReservationReleased     = apperr.New(apperr.Conflict, "reservation_released", "The order's reservation has been released.")
+	ErrReservationNotConfirmed = apperr.New(apperr.Conflict, "reservation_not_confirmed", "The order has not taken anything yet.")
+	ErrRestockExceeds          = apperr.New(apperr.Conflict, "restock_exceeds_reservation", "This is more than the order has taken and not put back.")
+	ErrRestockDiffers          = apperr.New(apperr.Conflict, "restock_differs", "Other pieces were put back for this refund.")
+	ErrIdempotencyKeyReused    = apperr.New(apperr.Invalid, "idempotency_key_reused", "The idempotency key was used for another request.")
 )
 
 // UnknownCategories returns the validation failure for a product that names categories which are not there. wanted are

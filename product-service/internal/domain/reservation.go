@@ -94,8 +94,10 @@ func (e Effect) Check(lines []Line, stock map[uuid.UUID]Availability) error {
 
 // ReservationSnapshot is a reservation as plain values. Lines are in the order of the request.
 type ReservationSnapshot struct {
-	OrderID   uuid.UUID
-	Status    ReservationStatus
+	OrderID uuid.UUID
+	Status  ReservationStatus
+	// Revision is the highest under which it was reserved.
+	Revision  int64
 	Lines     []Line
 	ExpiresAt time.Time
 	CreatedAt time.Time
@@ -105,7 +107,7 @@ type ReservationSnapshot struct {
 // Reservation is what is promised to an order until a time.
 type Reservation struct{ s ReservationSnapshot }
 
-// NewReservation returns an active reservation. Its effect on the stock is Promise.
+// NewReservation returns an active reservation of revision 0. Its effect on the stock is Promise.
 func NewReservation(orderID uuid.UUID, lines []Line, now time.Time, ttl time.Duration) (*Reservation, error) {
 	var v []apperr.Violation
 	if len(lines) == 0 {
@@ -132,6 +134,13 @@ func NewReservation(orderID uuid.UUID, lines []Line, now time.Time, ttl time.Dur
 	}}, nil
 }
 
+// WithRevision returns the reservation as one of a revision.
+func (r *Reservation) WithRevision(revision int64) *Reservation {
+	s := r.s
+	s.Revision = revision
+	return &Reservation{s}
+}
+
 // NewTombstone returns the mark of a release that came before the reservation: it makes a late reserve fail.
 func NewTombstone(orderID uuid.UUID, now time.Time) *Reservation {
 	return &Reservation{ReservationSnapshot{OrderID: orderID, Status: ReservationReleased, ExpiresAt: now, CreatedAt: now, UpdatedAt: now}}
@@ -152,13 +161,17 @@ func (r *Reservation) Overdue(now time.Time) bool {
 }
 
 // ReserveAgain answers a repeated reserve for the same order. The same lines change nothing while the promise holds; when
-// its time is over it is renewed, and what expired is promised anew.
+// its time is over it is renewed, and what expired is promised anew. Other lines are refused, unless it yields to them: see
+// YieldsTo and Replace.
 func (r *Reservation) ReserveAgain(request *Reservation, now time.Time) (Effect, error) {
 	switch {
 	case r.s.Status == ReservationReleased:
 		return none, ErrReservationReleased
 	case !sameLines(r.s.Lines, request.s.Lines):
 		return none, ErrReservationDiffers
+	}
+	r.s.Revision = max(r.s.Revision, request.s.Revision)
+	switch {
 	case r.s.Status == ReservationExpired:
 		r.become(ReservationActive, now)
 		r.s.ExpiresAt = request.s.ExpiresAt

@@ -24,11 +24,13 @@ type StockStore interface {
 // ReservationStore keeps reservations and the stock that they move, together: what it does, it does in whole or not at all.
 type ReservationStore interface {
 	// Reserve keeps a new reservation and promises its lines, or, if the order has one already, lets that one answer by
-	// ReserveAgain. It returns the reservation as it is then. Errors: ErrOutOfStock, and those of ReserveAgain.
+	// ReserveAgain, or by Replace if it yields to the new one. It returns the reservation as it is then. Errors:
+	// ErrOutOfStock, and those of ReserveAgain.
 	Reserve(ctx context.Context, r *domain.Reservation, now time.Time) (*domain.Reservation, error)
 	// UpdateReservation locks an order's reservation, lets change decide, and applies the effect to the stock. Entries in
 	// the ledger bear the actor. Errors: ErrReservationMissing, ErrOutOfStock, and those of change.
 	UpdateReservation(ctx context.Context, orderID uuid.UUID, actor string, now time.Time, change func(*domain.Reservation) (domain.Effect, error)) error
+	RestockStore
 	// AddTombstone keeps the mark of a release, unless the order has a reservation: then it reports false.
 	AddTombstone(ctx context.Context, tombstone *domain.Reservation) (added bool, err error)
 }
@@ -94,15 +96,15 @@ func (s *Stock) Adjust(ctx context.Context, cmd AdjustStock) (after domain.Stock
 	return after, replayed, nil
 }
 
-// Reserve promises all lines to an order for a time, or none. It is idempotent by the order's id; the answer is when the
-// promise ends.
-func (s *Stock) Reserve(ctx context.Context, orderID uuid.UUID, lines []domain.Line, ttl time.Duration) (time.Time, error) {
+// Reserve promises all lines to an order for a time, or none. It is idempotent by the order's id, and other lines under a
+// higher revision replace those that were promised; the answer is when the promise ends.
+func (s *Stock) Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []domain.Line, ttl time.Duration) (time.Time, error) {
 	now := s.now()
 	request, err := domain.NewReservation(orderID, lines, now, ttl)
 	if err != nil {
 		return time.Time{}, err
 	}
-	r, err := s.reservations.Reserve(ctx, request, now)
+	r, err := s.reservations.Reserve(ctx, request.WithRevision(revision), now)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reserve for order %s: %w", orderID, err)
 	}

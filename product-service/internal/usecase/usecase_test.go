@@ -122,7 +122,7 @@ func TestReleaseBeforeReserve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := s.stock.Reserve(t.Context(), order, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute)
+	_, err := s.stock.Reserve(t.Context(), order, 0, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute)
 	if !errors.Is(err, domain.ErrReservationReleased) {
 		t.Errorf("got %v", err)
 	}
@@ -133,7 +133,7 @@ func TestLedgerNamesWhoActed(t *testing.T) {
 	s := setup(t)
 	id, byUser, byShop := s.product(t, "A", 5), uuid.New(), uuid.New()
 	for _, order := range []uuid.UUID{byUser, byShop} {
-		if _, err := s.stock.Reserve(t.Context(), order, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute); err != nil {
+		if _, err := s.stock.Reserve(t.Context(), order, 0, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestSweepEndsAllThatIsOverdue(t *testing.T) {
 	id := s.product(t, "A", 1000)
 	const orders = 250 // more than two batches
 	for range orders {
-		if _, err := s.stock.Reserve(t.Context(), uuid.New(), []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute); err != nil {
+		if _, err := s.stock.Reserve(t.Context(), uuid.New(), 0, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}

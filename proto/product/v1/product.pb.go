@@ -1487,7 +1487,9 @@ type ReserveStockRequest struct {
 	// One line a product.
 	Lines []*StockLine `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
 	// How long the promise holds, in seconds.
-	TtlSeconds    int64 `protobuf:"varint,3,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
+	TtlSeconds int64 `protobuf:"varint,3,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
+	// Rises whenever somebody else may begin to change the order, so that a request that was overtaken changes nothing.
+	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1539,6 +1541,13 @@ func (x *ReserveStockRequest) GetLines() []*StockLine {
 func (x *ReserveStockRequest) GetTtlSeconds() int64 {
 	if x != nil {
 		return x.TtlSeconds
+	}
+	return 0
+}
+
+func (x *ReserveStockRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
 	}
 	return 0
 }
@@ -1747,6 +1756,103 @@ func (*ReleaseReservationResponse) Descriptor() ([]byte, []int) {
 	return file_product_v1_product_proto_rawDescGZIP(), []int{26}
 }
 
+type RestockItemsRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	OrderId  string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	RefundId string                 `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// One line a product.
+	Lines         []*StockLine `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestockItemsRequest) Reset() {
+	*x = RestockItemsRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestockItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestockItemsRequest) ProtoMessage() {}
+
+func (x *RestockItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestockItemsRequest.ProtoReflect.Descriptor instead.
+func (*RestockItemsRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RestockItemsRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RestockItemsRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RestockItemsRequest) GetLines() []*StockLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+type RestockItemsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestockItemsResponse) Reset() {
+	*x = RestockItemsResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestockItemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestockItemsResponse) ProtoMessage() {}
+
+func (x *RestockItemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestockItemsResponse.ProtoReflect.Descriptor instead.
+func (*RestockItemsResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{28}
+}
+
 var File_product_v1_product_proto protoreflect.FileDescriptor
 
 const file_product_v1_product_proto_rawDesc = "" +
@@ -1878,13 +1984,14 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\tStockLine\x12'\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12'\n" +
-	"\bquantity\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\bquantity\"\xa1\x01\n" +
+	"\bquantity\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\bquantity\"\xc6\x01\n" +
 	"\x13ReserveStockRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x127\n" +
 	"\x05lines\x18\x02 \x03(\v2\x15.product.v1.StockLineB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05lines\x12,\n" +
 	"\vttl_seconds\x18\x03 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x01R\n" +
-	"ttlSeconds\"Q\n" +
+	"ttlSeconds\x12#\n" +
+	"\brevision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\"Q\n" +
 	"\x14ReserveStockResponse\x129\n" +
 	"\n" +
 	"expires_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"@\n" +
@@ -1893,7 +2000,13 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\x1aConfirmReservationResponse\"@\n" +
 	"\x19ReleaseReservationRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"\x1c\n" +
-	"\x1aReleaseReservationResponse*\x81\x01\n" +
+	"\x1aReleaseReservationResponse\"\x9a\x01\n" +
+	"\x13RestockItemsRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12%\n" +
+	"\trefund_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\brefundId\x127\n" +
+	"\x05lines\x18\x03 \x03(\v2\x15.product.v1.StockLineB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05lines\"\x16\n" +
+	"\x14RestockItemsResponse*\x81\x01\n" +
 	"\rProductStatus\x12\x1e\n" +
 	"\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n" +
@@ -1914,12 +2027,13 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\n" +
 	"GetProduct\x12\x1d.product.v1.GetProductRequest\x1a\x1e.product.v1.GetProductResponse\"\x03\x90\x02\x01\x12b\n" +
 	"\x10BatchGetProducts\x12#.product.v1.BatchGetProductsRequest\x1a$.product.v1.BatchGetProductsResponse\"\x03\x90\x02\x01\x12V\n" +
-	"\fListProducts\x12\x1f.product.v1.ListProductsRequest\x1a .product.v1.ListProductsResponse\"\x03\x90\x02\x012\x8a\x03\n" +
+	"\fListProducts\x12\x1f.product.v1.ListProductsRequest\x1a .product.v1.ListProductsResponse\"\x03\x90\x02\x012\xe2\x03\n" +
 	"\fStockService\x12N\n" +
 	"\vAdjustStock\x12\x1e.product.v1.AdjustStockRequest\x1a\x1f.product.v1.AdjustStockResponse\x12V\n" +
 	"\fReserveStock\x12\x1f.product.v1.ReserveStockRequest\x1a .product.v1.ReserveStockResponse\"\x03\x90\x02\x02\x12h\n" +
 	"\x12ConfirmReservation\x12%.product.v1.ConfirmReservationRequest\x1a&.product.v1.ConfirmReservationResponse\"\x03\x90\x02\x02\x12h\n" +
-	"\x12ReleaseReservation\x12%.product.v1.ReleaseReservationRequest\x1a&.product.v1.ReleaseReservationResponse\"\x03\x90\x02\x02B)Z'shop.example/proto/product/v1;productv1b\x06proto3"
+	"\x12ReleaseReservation\x12%.product.v1.ReleaseReservationRequest\x1a&.product.v1.ReleaseReservationResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\fRestockItems\x12\x1f.product.v1.RestockItemsRequest\x1a .product.v1.RestockItemsResponse\"\x03\x90\x02\x02B)Z'shop.example/proto/product/v1;productv1b\x06proto3"
 
 var (
 	file_product_v1_product_proto_rawDescOnce sync.Once
@@ -1934,7 +2048,7 @@ func file_product_v1_product_proto_rawDescGZIP() []byte {
 }
 
 var file_product_v1_product_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_product_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_product_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_product_v1_product_proto_goTypes = []any{
 	(ProductStatus)(0),                 // 0: product.v1.ProductStatus
 	(ProductSort)(0),                   // 1: product.v1.ProductSort
@@ -1965,27 +2079,29 @@ var file_product_v1_product_proto_goTypes = []any{
 	(*ConfirmReservationResponse)(nil), // 26: product.v1.ConfirmReservationResponse
 	(*ReleaseReservationRequest)(nil),  // 27: product.v1.ReleaseReservationRequest
 	(*ReleaseReservationResponse)(nil), // 28: product.v1.ReleaseReservationResponse
-	nil,                                // 29: product.v1.Product.AttributesEntry
-	nil,                                // 30: product.v1.CreateProductRequest.AttributesEntry
-	(*v1.Money)(nil),                   // 31: money.v1.Money
-	(*timestamppb.Timestamp)(nil),      // 32: google.protobuf.Timestamp
+	(*RestockItemsRequest)(nil),        // 29: product.v1.RestockItemsRequest
+	(*RestockItemsResponse)(nil),       // 30: product.v1.RestockItemsResponse
+	nil,                                // 31: product.v1.Product.AttributesEntry
+	nil,                                // 32: product.v1.CreateProductRequest.AttributesEntry
+	(*v1.Money)(nil),                   // 33: money.v1.Money
+	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
 }
 var file_product_v1_product_proto_depIdxs = []int32{
 	2,  // 0: product.v1.Category.children:type_name -> product.v1.Category
-	31, // 1: product.v1.Product.price:type_name -> money.v1.Money
-	31, // 2: product.v1.Product.sale_price:type_name -> money.v1.Money
+	33, // 1: product.v1.Product.price:type_name -> money.v1.Money
+	33, // 2: product.v1.Product.sale_price:type_name -> money.v1.Money
 	3,  // 3: product.v1.Product.images:type_name -> product.v1.Image
-	29, // 4: product.v1.Product.attributes:type_name -> product.v1.Product.AttributesEntry
+	31, // 4: product.v1.Product.attributes:type_name -> product.v1.Product.AttributesEntry
 	0,  // 5: product.v1.Product.status:type_name -> product.v1.ProductStatus
 	4,  // 6: product.v1.Product.stock:type_name -> product.v1.Stock
-	32, // 7: product.v1.Product.created_at:type_name -> google.protobuf.Timestamp
-	32, // 8: product.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
+	34, // 7: product.v1.Product.created_at:type_name -> google.protobuf.Timestamp
+	34, // 8: product.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: product.v1.CreateCategoryResponse.category:type_name -> product.v1.Category
 	2,  // 10: product.v1.GetCategoryResponse.category:type_name -> product.v1.Category
 	2,  // 11: product.v1.ListCategoriesResponse.categories:type_name -> product.v1.Category
-	31, // 12: product.v1.CreateProductRequest.price:type_name -> money.v1.Money
+	33, // 12: product.v1.CreateProductRequest.price:type_name -> money.v1.Money
 	3,  // 13: product.v1.CreateProductRequest.images:type_name -> product.v1.Image
-	30, // 14: product.v1.CreateProductRequest.attributes:type_name -> product.v1.CreateProductRequest.AttributesEntry
+	32, // 14: product.v1.CreateProductRequest.attributes:type_name -> product.v1.CreateProductRequest.AttributesEntry
 	0,  // 15: product.v1.CreateProductRequest.status:type_name -> product.v1.ProductStatus
 	5,  // 16: product.v1.CreateProductResponse.product:type_name -> product.v1.Product
 	5,  // 17: product.v1.GetProductResponse.product:type_name -> product.v1.Product
@@ -1994,34 +2110,37 @@ var file_product_v1_product_proto_depIdxs = []int32{
 	5,  // 20: product.v1.ListProductsResponse.products:type_name -> product.v1.Product
 	4,  // 21: product.v1.AdjustStockResponse.stock:type_name -> product.v1.Stock
 	22, // 22: product.v1.ReserveStockRequest.lines:type_name -> product.v1.StockLine
-	32, // 23: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
-	6,  // 24: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
-	8,  // 25: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
-	10, // 26: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
-	12, // 27: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
-	14, // 28: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
-	16, // 29: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
-	18, // 30: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
-	20, // 31: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
-	23, // 32: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
-	25, // 33: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
-	27, // 34: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
-	7,  // 35: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
-	9,  // 36: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
-	11, // 37: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
-	13, // 38: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
-	15, // 39: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
-	17, // 40: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
-	19, // 41: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
-	21, // 42: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
-	24, // 43: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
-	26, // 44: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
-	28, // 45: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
-	35, // [35:46] is the sub-list for method output_type
-	24, // [24:35] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	34, // 23: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 24: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
+	6,  // 25: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
+	8,  // 26: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
+	10, // 27: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
+	12, // 28: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
+	14, // 29: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
+	16, // 30: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
+	18, // 31: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
+	20, // 32: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
+	23, // 33: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
+	25, // 34: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
+	27, // 35: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
+	29, // 36: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
+	7,  // 37: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
+	9,  // 38: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
+	11, // 39: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
+	13, // 40: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
+	15, // 41: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
+	17, // 42: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
+	19, // 43: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
+	21, // 44: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
+	24, // 45: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
+	26, // 46: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
+	28, // 47: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
+	30, // 48: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
+	37, // [37:49] is the sub-list for method output_type
+	25, // [25:37] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_product_v1_product_proto_init() }
@@ -2037,7 +2156,7 @@ func file_product_v1_product_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_product_v1_product_proto_rawDesc), len(file_product_v1_product_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

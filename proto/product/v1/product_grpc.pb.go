@@ -375,6 +375,7 @@ const (
 	StockService_ReserveStock_FullMethodName       = "/product.v1.StockService/ReserveStock"
 	StockService_ConfirmReservation_FullMethodName = "/product.v1.StockService/ConfirmReservation"
 	StockService_ReleaseReservation_FullMethodName = "/product.v1.StockService/ReleaseReservation"
+	StockService_RestockItems_FullMethodName       = "/product.v1.StockService/RestockItems"
 )
 
 // StockServiceClient is the client API for StockService service.
@@ -386,8 +387,9 @@ type StockServiceClient interface {
 	// AdjustStock changes what is on hand by a signed amount. Below what is reserved: conflict insufficient_stock.
 	AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...grpc.CallOption) (*AdjustStockResponse, error)
 	// ReserveStock promises all lines to an order or none. It is idempotent by the order's id: the same lines again answer
-	// the same reservation, other lines are conflict reservation_differs. Too little: conflict out_of_stock, with a
-	// violation for each line that is short ("items[i]", product_id, available).
+	// the same reservation. Other lines replace those of a reservation that is not confirmed, all or none, if they come with
+	// a higher revision; else they are conflict reservation_differs. Too little: conflict out_of_stock, with a violation for
+	// each line that is short ("items[i]", product_id, available), where available counts what the reservation holds itself.
 	ReserveStock(ctx context.Context, in *ReserveStockRequest, opts ...grpc.CallOption) (*ReserveStockResponse, error)
 	// ConfirmReservation takes what was promised off the shelf. Idempotent. An expired reservation is reserved again if
 	// the stock allows, else conflict out_of_stock.
@@ -396,6 +398,11 @@ type StockServiceClient interface {
 	// that never was leaves a mark, so that a late ReserveStock for the same order is refused with conflict
 	// reservation_released.
 	ReleaseReservation(ctx context.Context, in *ReleaseReservationRequest, opts ...grpc.CallOption) (*ReleaseReservationResponse, error)
+	// RestockItems puts pieces that an order has taken back on the shelf, never more of a product than it took. Idempotent
+	// by the order's id and the refund's: the same again changes nothing, other lines are conflict restock_differs. When the
+	// whole reservation was released there is nothing left to put back, and nothing changes. Errors: conflict
+	// reservation_not_confirmed, conflict restock_exceeds_reservation, not_found.
+	RestockItems(ctx context.Context, in *RestockItemsRequest, opts ...grpc.CallOption) (*RestockItemsResponse, error)
 }
 
 type stockServiceClient struct {
@@ -446,6 +453,16 @@ func (c *stockServiceClient) ReleaseReservation(ctx context.Context, in *Release
 	return out, nil
 }
 
+func (c *stockServiceClient) RestockItems(ctx context.Context, in *RestockItemsRequest, opts ...grpc.CallOption) (*RestockItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestockItemsResponse)
+	err := c.cc.Invoke(ctx, StockService_RestockItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StockServiceServer is the server API for StockService service.
 // All implementations must embed UnimplementedStockServiceServer
 // for forward compatibility.
@@ -455,8 +472,9 @@ type StockServiceServer interface {
 	// AdjustStock changes what is on hand by a signed amount. Below what is reserved: conflict insufficient_stock.
 	AdjustStock(context.Context, *AdjustStockRequest) (*AdjustStockResponse, error)
 	// ReserveStock promises all lines to an order or none. It is idempotent by the order's id: the same lines again answer
-	// the same reservation, other lines are conflict reservation_differs. Too little: conflict out_of_stock, with a
-	// violation for each line that is short ("items[i]", product_id, available).
+	// the same reservation. Other lines replace those of a reservation that is not confirmed, all or none, if they come with
+	// a higher revision; else they are conflict reservation_differs. Too little: conflict out_of_stock, with a violation for
+	// each line that is short ("items[i]", product_id, available), where available counts what the reservation holds itself.
 	ReserveStock(context.Context, *ReserveStockRequest) (*ReserveStockResponse, error)
 	// ConfirmReservation takes what was promised off the shelf. Idempotent. An expired reservation is reserved again if
 	// the stock allows, else conflict out_of_stock.
@@ -465,6 +483,11 @@ type StockServiceServer interface {
 	// that never was leaves a mark, so that a late ReserveStock for the same order is refused with conflict
 	// reservation_released.
 	ReleaseReservation(context.Context, *ReleaseReservationRequest) (*ReleaseReservationResponse, error)
+	// RestockItems puts pieces that an order has taken back on the shelf, never more of a product than it took. Idempotent
+	// by the order's id and the refund's: the same again changes nothing, other lines are conflict restock_differs. When the
+	// whole reservation was released there is nothing left to put back, and nothing changes. Errors: conflict
+	// reservation_not_confirmed, conflict restock_exceeds_reservation, not_found.
+	RestockItems(context.Context, *RestockItemsRequest) (*RestockItemsResponse, error)
 	mustEmbedUnimplementedStockServiceServer()
 }
 
@@ -486,6 +509,9 @@ func (UnimplementedStockServiceServer) ConfirmReservation(context.Context, *Conf
 }
 func (UnimplementedStockServiceServer) ReleaseReservation(context.Context, *ReleaseReservationRequest) (*ReleaseReservationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseReservation not implemented")
+}
+func (UnimplementedStockServiceServer) RestockItems(context.Context, *RestockItemsRequest) (*RestockItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestockItems not implemented")
 }
 func (UnimplementedStockServiceServer) mustEmbedUnimplementedStockServiceServer() {}
 func (UnimplementedStockServiceServer) testEmbeddedByValue()                      {}
@@ -580,6 +606,24 @@ func _StockService_ReleaseReservation_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StockService_RestockItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestockItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StockServiceServer).RestockItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StockService_RestockItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StockServiceServer).RestockItems(ctx, req.(*RestockItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StockService_ServiceDesc is the grpc.ServiceDesc for StockService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -602,6 +646,10 @@ var StockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseReservation",
 			Handler:    _StockService_ReleaseReservation_Handler,
+		},
+		{
+			MethodName: "RestockItems",
+			Handler:    _StockService_RestockItems_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -23,11 +23,13 @@ const (
 	workers = 10
 	// jobTimeout bounds a job: a settlement is a handful of calls that take milliseconds, or 5 s when something hangs.
 	jobTimeout = 15 * time.Second
-	// rescueAfter is when a job counts as left behind by a worker that died. River looks for such jobs every 30 s, so they
-	// run again within 47 s: no order stays in between for a minute.
+	// rescueAfter is when a job counts as left behind by a worker that died. River looks for such jobs every 30 s, also when
+	// the replica that did so has died (another one begins with it within 22 s), and moves what is due to the workers every
+	// 5 s. So they run again within 17 + 30 + 5 s: no order stays in between for a minute. See nextRetry.
 	rescueAfter = 17 * time.Second
-	// retryStep and retryAtMost are the pause after a failure, which grows by the step each time. It stays below half a
-	// minute, because what fails is a dependency that is away, and when it is back, customers wait for their orders.
+	// retryStep and retryAtMost are the pause between the beginnings of two tries, which grows by the step each time. It is at
+	// most half a minute, because what fails is a dependency that is away, and when it is back, customers wait for their
+	// orders: 30 + 5 s at the worst.
 	retryStep   = 2 * time.Second
 	retryAtMost = 30 * time.Second
 	// keysLive is how long an Idempotency-Key is kept, as the API promises.
@@ -37,9 +39,10 @@ const (
 	sweepBatch = 1000
 )
 
-// Settler settles an order; see usecase.Checkout.Settle.
+// Settler settles orders; see usecase.Checkout.
 type Settler interface {
 	Settle(ctx context.Context, orderID uuid.UUID) (again time.Duration, err error)
+	CheckPayments(ctx context.Context, orderID uuid.UUID) (again time.Duration, err error)
 }
 
 // Sweeper forgets old attempts, at most limit, and returns how many they were.
@@ -51,6 +54,7 @@ type Sweeper interface {
 func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger) (lifecycle.Component, error) {
 	registered := river.NewWorkers()
 	river.AddWorker(registered, &settleWorker{settler: settler})
+	river.AddWorker(registered, &checkWorker{settler: settler})
 	river.AddWorker(registered, &sweepWorker{sweeper: sweeper, now: time.Now, log: log})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
@@ -96,18 +100,46 @@ type settleWorker struct {
 
 func (w *settleWorker) Work(ctx context.Context, j *river.Job[job.Settle]) error {
 	again, err := w.settler.Settle(ctx, j.Args.OrderID)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("settle order %s: %w", j.Args.OrderID, err)
-	case again > 0:
-		return river.JobSnooze(again)
-	default:
-		return nil
 	}
+	return unlessAgain(again)
 }
 
-func (w *settleWorker) NextRetry(j *river.Job[job.Settle]) time.Time {
-	return time.Now().Add(min(time.Duration(j.Attempt)*retryStep, retryAtMost))
+func (w *settleWorker) NextRetry(j *river.Job[job.Settle]) time.Time { return nextRetry(j.JobRow) }
+
+type checkWorker struct {
+	river.WorkerDefaults[job.CheckPayments]
+	settler Settler
+}
+
+func (w *checkWorker) Work(ctx context.Context, j *river.Job[job.CheckPayments]) error {
+	again, err := w.settler.CheckPayments(ctx, j.Args.OrderID)
+	if err != nil {
+		return fmt.Errorf("check the payments of order %s: %w", j.Args.OrderID, err)
+	}
+	return unlessAgain(again)
+}
+
+func (w *checkWorker) NextRetry(j *river.Job[job.CheckPayments]) time.Time {
+	return nextRetry(j.JobRow)
+}
+
+// unlessAgain ends a job, unless it is to run again.
+func unlessAgain(again time.Duration) error {
+	if again > 0 {
+		return river.JobSnooze(again)
+	}
+	return nil
+}
+
+// nextRetry counts from the beginning of the last try: a job whose worker died has waited for its rescue already.
+func nextRetry(j *rivertype.JobRow) time.Time {
+	pause := min(time.Duration(j.Attempt)*retryStep, retryAtMost)
+	if j.AttemptedAt == nil {
+		return time.Now().Add(pause)
+	}
+	return j.AttemptedAt.Add(pause)
 }
 
 type sweepWorker struct {

@@ -69,6 +69,11 @@ func (s *Settler) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration,
 	return does(ctx)
 }
 
+// CheckPayments is a run as any other.
+func (s *Settler) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.Duration, error) {
+	return s.Settle(ctx, orderID)
+}
+
 // await returns the next run.
 func (s *Settler) await(t *testing.T) run {
 	t.Helper()
@@ -158,7 +163,7 @@ func (r replica) plan(ctx context.Context, t *testing.T, order *domain.Order, at
 }
 
 func attemptFor(o *domain.Order) usecase.Attempt {
-	return usecase.Attempt{UserID: o.Snapshot().UserID, Key: "key", Fingerprint: "f00d", OrderID: o.ID()}
+	return usecase.Attempt{ID: o.ID(), UserID: o.Snapshot().UserID, Key: "key", Fingerprint: "f00d", OrderID: o.ID()}
 }
 
 // unplanned waits until nothing is planned for an order any more: its job has ended well.
@@ -187,6 +192,34 @@ func eventually(t *testing.T, what string, is func() (bool, error)) {
 		case <-limit:
 			t.Fatalf("it does not come about that %s", what)
 		}
+	}
+}
+
+// A look at the payments of an order runs at once, again when it is told to or has failed, and leaves the other plan alone.
+func TestCheckRuns(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	settler := NewSettler(
+		func(context.Context) (time.Duration, error) { return 0, errors.New("the provider is away") },
+		func(context.Context) (time.Duration, error) { return time.Second, nil },
+	)
+	r.work(t, settler)
+	order, at := newOrder(t, time.Now()), time.Now().UTC().Truncate(time.Second).Add(time.Hour)
+	r.plan(t.Context(), t, order, at)
+	if err := r.store.PlanCheck(t.Context(), order.ID()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if got := settler.await(t); got.order != order.ID() {
+			t.Errorf("it is order %s that is looked at, want %s", got.order, order.ID())
+		}
+	}
+	eventually(t, "the check is done", func() (bool, error) {
+		n, err := r.store.Checks(t.Context(), order.ID())
+		return n == 0, err
+	})
+	if got, planned, err := r.store.Planned(t.Context(), order.ID()); err != nil || !planned || !got.Equal(at) {
+		t.Errorf("the order is looked at %v (%v), error %v; want %v", got, planned, err, at)
 	}
 }
 
@@ -269,6 +302,29 @@ func TestFailureAndSnooze(t *testing.T) {
 			r.unplanned(t, order.ID())
 		})
 	}
+}
+
+// The worker of a job that has failed many times died: it runs again when it is rescued, without another pause. The rescue
+// itself, after 17 s and within 30 s more, is not waited for: the job is as old as if it were due.
+func TestWhatADeadWorkerLeftRunsSoon(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	order := newOrder(t, time.Now())
+	r.plan(t.Context(), t, order, time.Now())
+	if _, err := r.pool.Exec(t.Context(), `
+		UPDATE river_job SET state = 'running', attempt = 1000, attempted_by = '{dead}', attempted_at = now() - interval '47 seconds'`); err != nil {
+		t.Fatal(err)
+	}
+	began, settler := time.Now(), NewSettler()
+	r.work(t, settler)
+	if got := settler.await(t); got.order != order.ID() {
+		t.Errorf("a job of order %s ran, want one of %s", got.order, order.ID())
+	}
+	// 5 s of the queue's scheduler, and as much for a busy machine: 47 s and this are less than a minute.
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it ran after %v", took)
+	}
+	r.unplanned(t, order.ID())
 }
 
 // What was not committed never runs; what replaces a plan runs in its stead.

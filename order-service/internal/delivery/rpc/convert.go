@@ -83,19 +83,15 @@ func toPlaceOrder(caller auth.Principal, req *orderv1.PlaceOrderRequest) (usecas
 			return usecase.PlaceOrder{}, err
 		}
 	}
-	for i, item := range req.GetItems() {
-		id, err := toID(fmt.Sprintf("items[%d].product_id", i), item.GetProductId())
-		if err != nil {
-			return usecase.PlaceOrder{}, err
-		}
-		wish.Items = append(wish.Items, usecase.Line{ProductID: id, Quantity: item.GetQuantity()})
-	}
-	return wish, nil
+	wish.Items, err = toLines(req.GetItems())
+	return wish, err
 }
 
 func toPayOrder(req *orderv1.PayOrderRequest) (usecase.PayOrder, error) {
 	id, err := toID("order_id", req.GetOrderId())
-	return usecase.PayOrder{OrderID: id, Method: named(methods, req.GetPaymentMethod()), Token: req.GetPaymentToken()}, err
+	return usecase.PayOrder{
+		Key: req.GetIdempotencyKey(), OrderID: id, Method: named(methods, req.GetPaymentMethod()), Token: req.GetPaymentToken(),
+	}, err
 }
 
 func toListOrders(req *orderv1.ListOrdersRequest) (usecase.ListOrders, error) {
@@ -136,10 +132,24 @@ func fromOrderPage(page usecase.OrderPage) *orderv1.ListOrdersResponse {
 	return answer
 }
 
+func fromItems(items []domain.Item) []*orderv1.OrderItem {
+	all := make([]*orderv1.OrderItem, len(items))
+	for i, item := range items {
+		all[i] = &orderv1.OrderItem{
+			Id: item.ID.String(), ProductId: item.ProductID.String(), Sku: item.SKU, Name: item.Name, Quantity: item.Quantity,
+			UnitPrice: fromMoney(item.UnitPrice), LineTotal: fromMoney(item.LineTotal),
+		}
+		if item.ID == uuid.Nil { // of a quote
+			all[i].Id = ""
+		}
+	}
+	return all
+}
+
 func fromOrder(s domain.Snapshot) *orderv1.Order {
 	a := s.ShippingAddress
 	o := &orderv1.Order{
-		Id: s.ID.String(), Number: s.Number, UserId: s.UserID.String(), Status: statuses[s.Status],
+		Id: s.ID.String(), Number: s.Number, UserId: s.UserID.String(), Status: statuses[s.Status], Items: fromItems(s.Items),
 		Subtotal: fromMoney(s.Subtotal), Discount: fromMoney(s.Discount), Shipping: fromMoney(s.Shipping),
 		Total: fromMoney(s.Total), Currency: s.Total.Currency(),
 		ShippingAddress: &orderv1.Address{
@@ -149,15 +159,10 @@ func fromOrder(s domain.Snapshot) *orderv1.Order {
 		ShippingMethod: s.ShippingMethod, CouponCode: s.CouponCode,
 		Payment: &orderv1.Payment{
 			Status: paymentStatuses[s.Payment.Status], Method: methods[s.Payment.Method],
-			Provider: s.Payment.Provider, Reference: s.Payment.Reference,
+			Provider: s.Payment.Provider, Reference: s.Payment.Reference, Refunded: fromMoney(s.GivenBack()),
 		},
 		Version: s.Version, CreatedAt: timestamppb.New(s.CreatedAt), UpdatedAt: timestamppb.New(s.UpdatedAt),
-	}
-	for _, item := range s.Items {
-		o.Items = append(o.Items, &orderv1.OrderItem{
-			Id: item.ID.String(), ProductId: item.ProductID.String(), Sku: item.SKU, Name: item.Name, Quantity: item.Quantity,
-			UnitPrice: fromMoney(item.UnitPrice), LineTotal: fromMoney(item.LineTotal),
-		})
+		Tracking: s.Tracking, Refunds: fromRefunds(s.Refunds),
 	}
 	for _, h := range s.History {
 		o.History = append(o.History, &orderv1.HistoryEntry{Status: statuses[h.Status], At: timestamppb.New(h.At), By: h.By, Note: h.Note})

@@ -1,16 +1,30 @@
 package rpc
 
 import (
+	"shop.example/platform/auth"
 	"shop.example/platform/grpcserver"
 	orderv1 "shop.example/proto/order/v1"
 )
 
-// Policy is who may call what: the gateway only, for a signed-in user but where prices are shown.
+// Policy is who may call what: the gateway only, for a signed-in user but where prices are shown, and for admins where
+// coupons are made.
 var Policy = grpcserver.Policy{
 	orderv1.OrderService_ListShippingMethods_FullMethodName: {Callers: []string{grpcserver.Gateway}},
+	orderv1.OrderService_QuoteOrder_FullMethodName:          {Callers: []string{grpcserver.Gateway}, User: true},
+	orderv1.OrderService_AddOrderItem_FullMethodName:        {Callers: []string{grpcserver.Gateway}, User: true},
+	orderv1.OrderService_RemoveOrderItem_FullMethodName:     {Callers: []string{grpcserver.Gateway}, User: true},
 	orderv1.OrderService_PlaceOrder_FullMethodName:          {Callers: []string{grpcserver.Gateway}, User: true},
 	orderv1.OrderService_PayOrder_FullMethodName:            {Callers: []string{grpcserver.Gateway}, User: true},
 	orderv1.OrderService_GetOrder_FullMethodName:            {Callers: []string{grpcserver.Gateway}, User: true},
 	orderv1.OrderService_ListOrders_FullMethodName:          {Callers: []string{grpcserver.Gateway}, User: true},
 	orderv1.OrderService_CancelOrder_FullMethodName:         {Callers: []string{grpcserver.Gateway}, User: true},
+	orderv1.OrderService_SetOrderStatus_FullMethodName:      {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
+	orderv1.OrderService_RefundOrder_FullMethodName:         {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
+	orderv1.OrderService_HandlePaymentEvent_FullMethodName:  {Callers: []string{grpcserver.Gateway}},
+
+	orderv1.CouponService_ListCoupons_FullMethodName:  {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+	orderv1.CouponService_GetCoupon_FullMethodName:    {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+	orderv1.CouponService_CreateCoupon_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+	orderv1.CouponService_UpdateCoupon_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+	orderv1.CouponService_DeleteCoupon_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 }

@@ -17,11 +17,13 @@ type Server struct {
 
 	checkout *usecase.Checkout
 	queries  *usecase.Queries
+	events   *usecase.Events
 }
 
-// Register adds the service to a server.
-func Register(r grpc.ServiceRegistrar, checkout *usecase.Checkout, queries *usecase.Queries) {
-	orderv1.RegisterOrderServiceServer(r, &Server{checkout: checkout, queries: queries})
+// Register adds the services to a server.
+func Register(r grpc.ServiceRegistrar, checkout *usecase.Checkout, queries *usecase.Queries, coupons *usecase.Coupons, events *usecase.Events) {
+	orderv1.RegisterOrderServiceServer(r, &Server{checkout: checkout, queries: queries, events: events})
+	orderv1.RegisterCouponServiceServer(r, &CouponServer{coupons: coupons})
 }
 
 // caller is the signed-in user, whom the policy demands.
@@ -55,7 +57,7 @@ func (s *Server) PayOrder(ctx context.Context, req *orderv1.PayOrderRequest) (*o
 	if err != nil {
 		return nil, err
 	}
-	return &orderv1.PayOrderResponse{Order: fromOrder(placed.Order), Settling: placed.Settling}, nil
+	return &orderv1.PayOrderResponse{Order: fromOrder(placed.Order), Settling: placed.Settling, Replayed: placed.Replayed}, nil
 }
 
 func (s *Server) GetOrder(ctx context.Context, req *orderv1.GetOrderRequest) (*orderv1.GetOrderResponse, error) {
@@ -87,11 +89,11 @@ func (s *Server) CancelOrder(ctx context.Context, req *orderv1.CancelOrderReques
 	if err != nil {
 		return nil, err
 	}
-	order, err := s.checkout.Cancel(ctx, caller(ctx), usecase.Cancellation{
-		OrderID: id, Reason: req.GetReason(), IfVersion: req.GetIfVersion(),
+	placed, err := s.checkout.Cancel(ctx, caller(ctx), usecase.Cancellation{
+		Key: req.GetIdempotencyKey(), OrderID: id, Reason: req.GetReason(), IfVersion: req.GetIfVersion(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &orderv1.CancelOrderResponse{Order: fromOrder(order)}, nil
+	return &orderv1.CancelOrderResponse{Order: fromOrder(placed.Order), Replayed: placed.Replayed}, nil
 }

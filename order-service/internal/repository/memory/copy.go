@@ -12,6 +12,10 @@ import (
 func copySnapshot(o domain.Snapshot) domain.Snapshot {
 	o.Items = slices.Clone(o.Items)
 	o.History = slices.Clone(o.History)
+	o.Refunds = slices.Clone(o.Refunds)
+	for i := range o.Refunds {
+		o.Refunds[i].Items = slices.Clone(o.Refunds[i].Items)
+	}
 	return o
 }
 

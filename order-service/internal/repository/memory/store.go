@@ -22,7 +22,11 @@ type Store struct {
 	mu       sync.Mutex
 	orders   map[uuid.UUID]*row
 	attempts map[attemptKey]usecase.Attempt
+	claims   map[uuid.UUID]time.Time // until when somebody works on an attempt
 	plans    map[uuid.UUID]time.Time
+	checks   map[uuid.UUID]int // looks at payments that are planned
+	coupons  map[uuid.UUID]domain.Coupon
+	uses     map[uuid.UUID]use // by order
 }
 
 // row is an order with its lease.
@@ -44,7 +48,11 @@ func New(now func() time.Time) *Store {
 		now:      now,
 		orders:   make(map[uuid.UUID]*row),
 		attempts: make(map[attemptKey]usecase.Attempt),
+		claims:   make(map[uuid.UUID]time.Time),
 		plans:    make(map[uuid.UUID]time.Time),
+		checks:   make(map[uuid.UUID]int),
+		coupons:  make(map[uuid.UUID]domain.Coupon),
+		uses:     make(map[uuid.UUID]use),
 	}
 }
 
@@ -72,6 +80,9 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 	key := attemptKey{a.UserID, a.Key}
 	if _, taken := s.attempts[key]; taken {
 		return usecase.Lease{}, usecase.ErrKeyTaken
+	}
+	if err := s.takeCoupon(o.Snapshot()); err != nil {
+		return usecase.Lease{}, err
 	}
 	s.attempts[key] = copyAttempt(a)
 	s.orders[o.ID()] = &row{order: copySnapshot(o.Snapshot()), epoch: usecase.FirstLease.Epoch, holder: usecase.FirstLease.Epoch, leasedUntil: s.now().Add(keep)}
@@ -104,7 +115,10 @@ func (s *Store) Decide(
 	if err != nil {
 		return nil, usecase.Lease{}, err
 	}
-	s.keepOutcome(id, change.Outcome)
+	s.keepOutcome(change.AttemptsOf(id), change.Outcome)
+	if change.Discard || order.Status() == domain.Cancelled {
+		s.giveCouponBack(id)
+	}
 	switch {
 	case change.Settle.Never || change.Discard:
 		delete(s.plans, id)
@@ -128,13 +142,13 @@ func (s *Store) Decide(
 	return order, usecase.Lease{Epoch: r.holder}, nil
 }
 
-// keepOutcome gives the attempt that made an order its outcome, once.
-func (s *Store) keepOutcome(orderID uuid.UUID, outcome *usecase.Outcome) {
+// keepOutcome gives attempts their outcome, once.
+func (s *Store) keepOutcome(attempts []uuid.UUID, outcome *usecase.Outcome) {
 	if outcome == nil {
 		return
 	}
 	for key, attempt := range s.attempts {
-		if attempt.OrderID == orderID && attempt.Outcome == nil {
+		if slices.Contains(attempts, attempt.ID) && attempt.Outcome == nil {
 			attempt.Outcome = copyOutcome(outcome)
 			s.attempts[key] = attempt
 		}

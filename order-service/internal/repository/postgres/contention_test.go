@@ -228,6 +228,13 @@ func TestRoundTrips(t *testing.T) {
 // shop returns a checkout on a store, and a wish that it fulfils.
 func shop(t *testing.T, store *postgres.Store) (*usecase.Checkout, usecase.PlaceOrder) {
 	t.Helper()
+	checkout, wish, _ := shopWithStock(t, store, 10)
+	return checkout, wish
+}
+
+// shopWithStock is shop with so many pieces, and the stock that they are in.
+func shopWithStock(t *testing.T, store *postgres.Store, pieces int64) (*usecase.Checkout, usecase.PlaceOrder, *usecasetest.FakeStock) {
+	t.Helper()
 	shipping, err := domain.DefaultShippingMethods("EUR")
 	if err != nil {
 		t.Fatal(err)
@@ -235,16 +242,16 @@ func shop(t *testing.T, store *postgres.Store) (*usecase.Checkout, usecase.Place
 	stock, cup := usecasetest.NewFakeStock(), uuid.New()
 	catalog := usecasetest.NewFakeCatalog(stock)
 	catalog.Sell(cup, usecase.Product{SKU: "CUP-1", Name: "A cup", Price: money.MustNew(1250, "EUR"), OnSale: true})
-	stock.Set(cup, 10)
+	stock.Set(cup, pieces)
 	return usecase.NewCheckout(usecase.CheckoutParts{
-			Attempts: store, Orders: store, Users: usecasetest.NewFakeUsers(),
+			Attempts: store, Keys: store, Orders: store, Coupons: store, Users: usecasetest.NewFakeUsers(),
 			Addresses: usecasetest.NewFakeAddresses(), Carts: usecasetest.NewFakeCarts(), Catalog: catalog, Stock: stock, Payments: usecasetest.NewFakeProvider(), Shipping: shipping,
 			Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, Log: slog.New(slog.DiscardHandler),
 		}), usecase.PlaceOrder{
 			UserID: uuid.New(), Items: []usecase.Line{{ProductID: cup, Quantity: 1}}, ShippingMethod: "standard",
 			Method: domain.Card, Token: usecasetest.TokOK,
 			Address: domain.Address{Recipient: "Zoë", Line1: "1 Main St", City: "Köln", PostalCode: "50667", Country: "DE"},
-		}
+		}, stock
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -264,5 +271,5 @@ func newOrder(t *testing.T) *domain.Order {
 }
 
 func attemptFor(o *domain.Order) usecase.Attempt {
-	return usecase.Attempt{UserID: o.Snapshot().UserID, Key: "key", Fingerprint: "f00d", OrderID: o.ID()}
+	return usecase.Attempt{ID: o.ID(), UserID: o.Snapshot().UserID, Key: "key", Fingerprint: "f00d", OrderID: o.ID()}
 }

@@ -30,6 +30,12 @@ type orderOutcome struct {
 	Shipping int64
 	Total    int64
 	Items    []itemOutcome
+	Refunds  []refundOutcome
+}
+
+type refundOutcome struct {
+	domain.Refund
+	Amount int64
 }
 
 type itemOutcome struct {
@@ -46,13 +52,13 @@ type errorOutcome struct {
 	Attributes map[string]any     `json:",omitempty"`
 }
 
-// keepOutcome stores how an attempt ended, the first time.
-func keepOutcome(ctx context.Context, tx pgx.Tx, orderID uuid.UUID, o *usecase.Outcome) error {
+// keepOutcome stores how attempts ended, the first time.
+func keepOutcome(ctx context.Context, tx pgx.Tx, attempts []uuid.UUID, o *usecase.Outcome) error {
 	raw, err := encodeOutcome(o)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE attempts SET outcome = $2 WHERE order_id = $1 AND outcome IS NULL`, orderID, raw); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE attempts SET outcome = $2, held_until = NULL WHERE id = ANY ($1) AND outcome IS NULL`, attempts, raw); err != nil {
 		return fmt.Errorf("keep the outcome: %w", err)
 	}
 	return nil
@@ -67,6 +73,11 @@ func encodeOutcome(o *usecase.Outcome) ([]byte, error) {
 		}
 		for _, item := range s.Items {
 			kept.Order.Items = append(kept.Order.Items, itemOutcome{item, item.UnitPrice.Amount(), item.LineTotal.Amount()})
+		}
+	}
+	if s := o.Order; s != nil {
+		for _, refund := range s.Refunds {
+			kept.Order.Refunds = append(kept.Order.Refunds, refundOutcome{refund, refund.Amount.Amount()})
 		}
 	}
 	if e := o.Error; e != nil {
@@ -114,6 +125,14 @@ func decodeOutcome(raw []byte) (*usecase.Outcome, error) {
 			return nil, fmt.Errorf("read the outcome: %w", err)
 		}
 		s.Items = append(s.Items, item.Item)
+	}
+	s.Refunds = nil
+	for _, refund := range kept.Order.Refunds {
+		var err error
+		if refund.Refund.Amount, err = money.New(refund.Amount, amounts.currency); err != nil {
+			return nil, fmt.Errorf("read the outcome: %w", err)
+		}
+		s.Refunds = append(s.Refunds, refund.Refund)
 	}
 	return &usecase.Outcome{Order: &s}, nil
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/usecase"
@@ -16,8 +18,8 @@ import (
 )
 
 const orderColumns = `id, number, user_id, status, currency, subtotal, discount, shipping, total, address, shipping_method,
-	coupon_code, payment_status, payment_method, payment_provider, payment_reference, payment_attempt, payment_checkout,
-	from_cart, version, created_at, updated_at`
+	coupon_code, coupon, payment_status, payment_method, payment_provider, payment_reference, payment_attempt, payment_checkout,
+	from_cart, version, created_at, updated_at, tracking, payment_request, stock_missing_since`
 
 // amounts are an order's sums as columns.
 type amounts struct {
@@ -29,8 +31,9 @@ type amounts struct {
 func orderFields(s *domain.Snapshot, a *amounts, address *[]byte) []any {
 	return []any{
 		&s.ID, &s.Number, &s.UserID, &s.Status, &a.currency, &a.subtotal, &a.discount, &a.shipping, &a.total, address,
-		&s.ShippingMethod, &s.CouponCode, &s.Payment.Status, &s.Payment.Method, &s.Payment.Provider, &s.Payment.Reference,
-		&s.Payment.Attempt, &s.Payment.AtCheckout, &s.FromCart, &s.Version, &s.CreatedAt, &s.UpdatedAt,
+		&s.ShippingMethod, &s.CouponCode, &s.Benefit, &s.Payment.Status, &s.Payment.Method, &s.Payment.Provider, &s.Payment.Reference,
+		&s.Payment.Attempt, &s.Payment.AtCheckout, &s.FromCart, &s.Version, &s.CreatedAt, &s.UpdatedAt, &s.Tracking,
+		(*zeronull.UUID)(&s.Payment.Request), (*zeronull.Timestamptz)(&s.StockMissingSince),
 	}
 }
 
@@ -42,7 +45,7 @@ func restore(s *domain.Snapshot, a amounts, address []byte) error {
 	if err := a.set(s); err != nil {
 		return err
 	}
-	s.CreatedAt, s.UpdatedAt = s.CreatedAt.UTC(), s.UpdatedAt.UTC()
+	s.CreatedAt, s.UpdatedAt, s.StockMissingSince = s.CreatedAt.UTC(), s.UpdatedAt.UTC(), s.StockMissingSince.UTC()
 	return nil
 }
 
@@ -91,7 +94,7 @@ type querier interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// fill adds items and history to orders, in one round trip.
+// fill adds items, history and refunds to orders, in one round trip.
 func fill(ctx context.Context, db querier, orders []domain.Snapshot) error {
 	ids := make([]uuid.UUID, len(orders))
 	byID := make(map[uuid.UUID]*domain.Snapshot, len(orders))
@@ -101,7 +104,7 @@ func fill(ctx context.Context, db querier, orders []domain.Snapshot) error {
 	}
 	var batch pgx.Batch
 	batch.Queue(`
-		SELECT order_id, id, product_id, sku, name, quantity, unit_price, line_total
+		SELECT order_id, id, product_id, sku, name, quantity, grams, unit_price, line_total
 		FROM order_items WHERE order_id = ANY ($1) ORDER BY order_id, position`, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var (
@@ -110,7 +113,7 @@ func fill(ctx context.Context, db querier, orders []domain.Snapshot) error {
 				unitPrice, total int64
 				err              error
 			)
-			if err = rows.Scan(&orderID, &item.ID, &item.ProductID, &item.SKU, &item.Name, &item.Quantity, &unitPrice, &total); err != nil {
+			if err = rows.Scan(&orderID, &item.ID, &item.ProductID, &item.SKU, &item.Name, &item.Quantity, &item.Grams, &unitPrice, &total); err != nil {
 				return err
 			}
 			o := byID[orderID]
@@ -141,6 +144,7 @@ func fill(ctx context.Context, db querier, orders []domain.Snapshot) error {
 		}
 		return rows.Err()
 	})
+	queueReadRefunds(&batch, ids, byID)
 	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("read items and history: %w", err)
 	}
@@ -187,19 +191,16 @@ func insertOrder(ctx context.Context, tx pgx.Tx, s domain.Snapshot, keep time.Du
 	}
 	var batch pgx.Batch
 	batch.Queue(`
-		INSERT INTO orders (`+orderColumns+`, lease_epoch, lease_until, settle_job)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-			$25, clock_timestamp() + $23, $24)`,
+		INSERT INTO orders (`+orderColumns+`, lease_epoch, lease_until, settle_job, refunded)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+			$24, $25, $26, $29, clock_timestamp() + $27, $28, $30)`,
 		s.ID, s.Number, s.UserID, s.Status, s.Total.Currency(), s.Subtotal.Amount(), s.Discount.Amount(), s.Shipping.Amount(),
-		s.Total.Amount(), address, s.ShippingMethod, s.CouponCode, s.Payment.Status, s.Payment.Method, s.Payment.Provider,
+		s.Total.Amount(), address, s.ShippingMethod, s.CouponCode, s.Benefit, s.Payment.Status, s.Payment.Method, s.Payment.Provider,
 		s.Payment.Reference, s.Payment.Attempt, s.Payment.AtCheckout, s.FromCart, s.Version, s.CreatedAt, s.UpdatedAt,
-		keep, jobID, usecase.FirstLease.Epoch)
-	for i, item := range s.Items {
-		batch.Queue(`
-			INSERT INTO order_items (order_id, position, id, product_id, sku, name, quantity, unit_price, line_total)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			s.ID, i, item.ID, item.ProductID, item.SKU, item.Name, item.Quantity, item.UnitPrice.Amount(), item.LineTotal.Amount())
-	}
+		s.Tracking, zeronull.UUID(s.Payment.Request), zeronull.Timestamptz(s.StockMissingSince),
+		keep, jobID, usecase.FirstLease.Epoch, s.Promised().Amount())
+	queueItems(&batch, s)
+	queueRefunds(&batch, domain.Snapshot{}, s)
 	queueHistory(&batch, s, 0)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("insert order: %w", err)
@@ -213,15 +214,34 @@ func updateOrder(ctx context.Context, tx pgx.Tx, before, after domain.Snapshot, 
 	batch.Queue(`
 		UPDATE orders SET status = $2, payment_status = $3, payment_method = $4, payment_provider = $5,
 			payment_reference = $6, payment_attempt = $7, payment_checkout = $8, version = $9, updated_at = $10,
-			lease_epoch = $11, lease_until = clock_timestamp() + $12, settle_job = $13
+			lease_epoch = $11, lease_until = clock_timestamp() + $12, settle_job = $13,
+			tracking = $14, payment_request = $15, stock_missing_since = $16, refunded = $17
 		WHERE id = $1`,
 		after.ID, after.Status, after.Payment.Status, after.Payment.Method, after.Payment.Provider, after.Payment.Reference,
-		after.Payment.Attempt, after.Payment.AtCheckout, after.Version, after.UpdatedAt, epoch, keep, jobID)
+		after.Payment.Attempt, after.Payment.AtCheckout, after.Version, after.UpdatedAt, epoch, keep, jobID,
+		after.Tracking, zeronull.UUID(after.Payment.Request), zeronull.Timestamptz(after.StockMissingSince), after.Promised().Amount())
+	if !slices.Equal(before.Items, after.Items) {
+		batch.Queue(`UPDATE orders SET subtotal = $2, discount = $3, shipping = $4, total = $5 WHERE id = $1`,
+			after.ID, after.Subtotal.Amount(), after.Discount.Amount(), after.Shipping.Amount(), after.Total.Amount())
+		batch.Queue(`DELETE FROM order_items WHERE order_id = $1`, after.ID)
+		queueItems(&batch, after)
+	}
+	queueRefunds(&batch, before, after)
 	queueHistory(&batch, after, len(before.History))
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("update order: %w", err)
 	}
 	return nil
+}
+
+// queueItems inserts the lines.
+func queueItems(batch *pgx.Batch, s domain.Snapshot) {
+	for i, item := range s.Items {
+		batch.Queue(`
+			INSERT INTO order_items (order_id, position, id, product_id, sku, name, quantity, grams, unit_price, line_total)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			s.ID, i, item.ID, item.ProductID, item.SKU, item.Name, item.Quantity, item.Grams, item.UnitPrice.Amount(), item.LineTotal.Amount())
+	}
 }
 
 // queueHistory inserts the entries from the one at first on.

@@ -41,8 +41,8 @@ func (s *Store) FindAttempt(ctx context.Context, userID uuid.UUID, key string) (
 	a := usecase.Attempt{UserID: userID, Key: key}
 	var outcome []byte
 	err := s.pool.QueryRow(ctx, `
-		SELECT fingerprint, order_id, outcome FROM attempts WHERE user_id = $1 AND key = $2`,
-		userID, key).Scan(&a.Fingerprint, &a.OrderID, &outcome)
+		SELECT id, fingerprint, order_id, outcome FROM attempts WHERE user_id = $1 AND key = $2`,
+		userID, key).Scan(&a.ID, &a.Fingerprint, &a.OrderID, &outcome)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return usecase.Attempt{}, usecase.ErrNoAttempt
 	}
@@ -63,15 +63,19 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 		snapshot := o.Snapshot()
 		// First, so that of two with one key the second waits here until the first has committed, and then fails.
 		if _, err := tx.Exec(ctx, `
-			INSERT INTO attempts (user_id, key, fingerprint, order_id, created_at) VALUES ($1, $2, $3, $4, $5)`,
-			a.UserID, a.Key, a.Fingerprint, a.OrderID, snapshot.CreatedAt); err != nil {
+			INSERT INTO attempts (id, user_id, key, fingerprint, order_id, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			a.ID, a.UserID, a.Key, a.Fingerprint, a.OrderID, snapshot.CreatedAt); err != nil {
 			return usecase.Lease{}, fmt.Errorf("insert attempt: %w", err)
 		}
 		planned, err := s.insertJob(ctx, tx, snapshot.ID, settleAt)
 		if err != nil {
 			return usecase.Lease{}, err
 		}
-		return usecase.FirstLease, insertOrder(ctx, tx, snapshot, keep, planned)
+		// Last, so that a coupon that many want is held as shortly as can be.
+		if err := insertOrder(ctx, tx, snapshot, keep, planned); err != nil {
+			return usecase.Lease{}, err
+		}
+		return usecase.FirstLease, takeCoupon(ctx, tx, snapshot)
 	})
 	return lease, translate(err)
 }
@@ -96,12 +100,17 @@ func (s *Store) Decide(ctx context.Context, id uuid.UUID, held usecase.Lease, de
 			return nil, err
 		}
 		if change.Outcome != nil {
-			if err := keepOutcome(ctx, tx, id, change.Outcome); err != nil {
+			if err := keepOutcome(ctx, tx, change.AttemptsOf(id), change.Outcome); err != nil {
 				return nil, err
 			}
 		}
 		if row.job, err = s.plan(ctx, tx, id, row.job, change.Settle); err != nil {
 			return nil, err
+		}
+		if change.Discard || order.Status() == domain.Cancelled {
+			if err := giveCouponBack(ctx, tx, row.snapshot); err != nil {
+				return nil, err
+			}
 		}
 		if change.Discard {
 			return order, deleteOrder(ctx, tx, id)
@@ -166,11 +175,11 @@ func (s *Store) Planned(ctx context.Context, id uuid.UUID) (time.Time, bool, err
 }
 
 // SweepAttempts forgets up to limit attempts that began before a time, the oldest first, and returns how many they were. One
-// that is still open stays; what somebody is working on is passed over.
+// that makes an order and is still open stays; what somebody is working on is passed over.
 func (s *Store) SweepAttempts(ctx context.Context, before time.Time, limit int) (int64, error) {
 	tag, err := s.pool.Exec(ctx, `
-		DELETE FROM attempts WHERE order_id IN (
-			SELECT order_id FROM attempts WHERE created_at < $1 AND outcome IS NOT NULL
+		DELETE FROM attempts WHERE id IN (
+			SELECT id FROM attempts WHERE created_at < $1 AND (outcome IS NOT NULL OR id <> order_id)
 			ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("delete attempts: %w", err)

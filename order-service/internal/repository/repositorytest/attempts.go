@@ -134,7 +134,7 @@ func unknownAttempt(t *testing.T, s Store) {
 }
 
 func outcomeOfOrder(t *testing.T, s Store) {
-	o := newOrder(t, uuid.New(), noon)
+	o := domain.RestoreOrder(full(t))
 	attempt := begin(t, s, o)
 	then := read(t, s, o.ID())
 	decide(t, s, o.ID(), usecase.Lease{}, usecase.Change{Outcome: &usecase.Outcome{Order: &then}})

@@ -26,7 +26,13 @@ func full(t *testing.T) domain.Snapshot {
 	o.CouponCode, o.FromCart = "SPRING", true
 	o.Payment = domain.Payment{
 		Status: domain.PaymentPending, Method: domain.Card, Provider: "test", Reference: "pay_1", Attempt: 3, AtCheckout: true,
+		Request: uuid.New(),
 	}
+	o.Tracking = "https://parcel.example/1"
+	o.Refunds = []domain.Refund{{
+		ID: uuid.New(), Status: domain.RefundFailed, Amount: eur(1500), Items: []domain.RefundedItem{{ItemID: o.Items[0].ID, Quantity: 1}},
+		Reason: "“kaputt”", Restock: true, By: "staff", At: noon.Add(time.Minute),
+	}, {ID: uuid.New(), Status: domain.RefundDone, Amount: eur(1), Reason: "late", Restocked: true, By: domain.System, At: noon.Add(time.Hour)}}
 	o.Version = 7
 	o.UpdatedAt = noon.Add(time.Hour + 123456*time.Microsecond)
 	return o
@@ -37,12 +43,32 @@ func everyField(t *testing.T, s Store) {
 	begin(t, s, domain.RestoreOrder(want))
 	expect(t, "after Begin", read(t, s, want.ID), want)
 
+	partly, failed, rest := uuid.New(), uuid.New(), uuid.New()
+	refund := func(id uuid.UUID, items []domain.RefundedItem) func(*domain.Order) error {
+		return func(o *domain.Order) error {
+			_, err := o.Refund(domain.RefundWish{ID: id, Items: items, Reason: "“kaputt”", Restock: items != nil, By: "staff"}, noon.Add(time.Hour))
+			return err
+		}
+	}
 	for i, change := range []func(*domain.Order) error{
-		func(o *domain.Order) error { return o.Confirm("pay_2", noon.Add(2*time.Hour)) },
+		func(o *domain.Order) error { o.BegunBy(partly); return o.Confirm("pay_2", noon.Add(2*time.Hour)) },
+		func(o *domain.Order) error { o.MissStock(noon.Add(2 * time.Hour)); return nil },
+		func(o *domain.Order) error {
+			return o.Advance(domain.Processing, "staff", "packed", "https://parcel.example/1", noon.Add(3*time.Hour))
+		},
+		refund(partly, []domain.RefundedItem{{ItemID: want.Items[1].ID, Quantity: 1}, {ItemID: want.Items[0].ID, Quantity: 1}}),
+		func(o *domain.Order) error { return o.FinishRefund(partly, noon.Add(3*time.Hour)) },
+		func(o *domain.Order) error { return o.Restocked(partly) },
+		refund(failed, nil),
+		func(o *domain.Order) error { return o.FailRefund(failed, noon.Add(3*time.Hour)) },
+		refund(rest, nil),
 		func(o *domain.Order) error {
 			return o.Cancel("somebody", "too late, “sorry”", noon.Add(3*time.Hour))
 		},
-		func(o *domain.Order) error { o.Reversed(domain.PaymentRefunded, noon.Add(4*time.Hour)); return nil },
+		func(o *domain.Order) error {
+			o.FindStock()
+			return o.FinishRefund(rest, noon.Add(4*time.Hour))
+		},
 	} {
 		model := domain.RestoreOrder(want)
 		if err := change(model); err != nil {

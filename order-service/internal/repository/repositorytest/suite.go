@@ -3,6 +3,7 @@ package repositorytest
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -20,15 +21,22 @@ import (
 // Store is all that the use cases ask of a store.
 type Store interface {
 	usecase.AttemptStore
+	usecase.KeyStore
 	usecase.OrderStore
 	usecase.OrderReader
+	usecase.CouponStore
+	usecase.CouponReader
+	usecase.CouponFinder
+	usecase.CheckPlanner
+	// Checks returns how many looks at the payments of an order are planned.
+	Checks(ctx context.Context, orderID uuid.UUID) (int, error)
 	// Planned returns when Settle is to look at an order, and whether it is to at all.
 	Planned(ctx context.Context, orderID uuid.UUID) (time.Time, bool, error)
 }
 
 // Run holds a kind of store to the contract. newStore returns an empty one.
 func Run(t *testing.T, newStore func(t *testing.T) Store) {
-	for name, test := range map[string]func(*testing.T, Store){
+	tests := map[string]func(*testing.T, Store){
 		"begin: one key makes one order":              oneKeyOneOrder,
 		"begin: the first lease is out once":          firstLeaseIsOnce,
 		"begin: two users may use one key":            keyIsTheUsers,
@@ -47,10 +55,21 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		"decide: plans":                               plans,
 		"outcome: an order, kept once":                outcomeOfOrder,
 		"outcome: an error with its details":          outcomeOfError,
+		"refund: no more than was paid":               refundsNeverExceed,
+		"key: held, left, ended":                      claims,
+		"key: forgotten":                              claimForgotten,
+		"key: a claim that ran out may be taken":      claimRunsOut,
+		"key: one namespace":                          keysAreOneNamespace,
+		"key: outcomes by name":                       outcomesByName,
+		"key: one of many holds it":                   claimTogether,
+		"check: beside what is planned":               checkIsPlanned,
+		"check: of no order":                          checkOfNothing,
 		"discard: the attempt stays":                  discard,
 		"list: pages while orders come in":            pagesWhileOrdersComeIn,
 		"list: filters and counts":                    filters,
-	} {
+	}
+	maps.Copy(tests, couponTests)
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, newStore(t))
@@ -103,7 +122,7 @@ var address = domain.Address{
 
 func attemptFor(o *domain.Order) usecase.Attempt {
 	return usecase.Attempt{
-		UserID: o.Snapshot().UserID, Key: "key of " + o.Snapshot().Number, Fingerprint: "f00d", OrderID: o.ID(),
+		ID: o.ID(), UserID: o.Snapshot().UserID, Key: "key of " + o.Snapshot().Number, Fingerprint: "f00d", OrderID: o.ID(),
 	}
 }
 

@@ -48,6 +48,12 @@ func RunPayments(t *testing.T, newProvider func(t *testing.T) PaymentProvider) {
 			test(t, newProvider(t))
 		})
 	}
+	for name, test := range refundTests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newProvider(t))
+		})
+	}
 }
 
 // price is what everything costs here.

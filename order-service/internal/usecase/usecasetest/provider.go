@@ -2,6 +2,7 @@ package usecasetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,7 @@ const (
 type FakeProvider struct {
 	mu       sync.Mutex
 	payments map[string]*charge
+	away     error
 }
 
 // NewFakeProvider returns a provider that knows no payment.
@@ -42,10 +44,25 @@ type charge struct {
 	captured int64
 	captures int
 	refunded int64
+	refunds  map[string]int64 // by key
 }
 
 // Name implements usecase.Payments.
 func (p *FakeProvider) Name() string { return "fake" }
+
+// Ready implements usecase.Payments.
+func (p *FakeProvider) Ready() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.away
+}
+
+// Away sets what Ready answers from now on.
+func (p *FakeProvider) Away(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = err
+}
 
 // Authorize implements usecase.Payments.
 func (p *FakeProvider) Authorize(_ context.Context, key string, orderID uuid.UUID, amount money.Money, token string) (usecase.ProviderPayment, error) {
@@ -124,8 +141,10 @@ func (p *FakeProvider) Reverse(_ context.Context, key string, amount money.Money
 		if amount != known.amount {
 			return usecase.ProviderPayment{}, fmt.Errorf("refund of %v, which is not the %v that was taken", amount, known.amount)
 		}
-		known.Status = usecase.ProviderRefunded
-		known.refunded += amount.Amount()
+		if known.refunded > 0 {
+			return usecase.ProviderPayment{}, errors.New("a part was given back already")
+		}
+		known.giveBack(amount.Amount())
 	}
 	return known.ProviderPayment, nil
 }
@@ -139,6 +158,21 @@ func (p *FakeProvider) DecideLate(status usecase.ProviderStatus) {
 			known.Status = status
 			if status == usecase.ProviderDeclined {
 				known.Declined = domain.ErrPaymentDeclined
+			}
+		}
+	}
+}
+
+// SucceedAfterAll lets what was called off for an order become something, as a provider may whose bank is late.
+func (p *FakeProvider) SucceedAfterAll(orderID uuid.UUID, status usecase.ProviderStatus) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.payments {
+		if known.orderID == orderID && (known.Status == usecase.ProviderVoided || known.Status == usecase.ProviderDeclined) {
+			known.Status, known.Declined = status, nil
+			if status == usecase.ProviderCaptured {
+				known.captured += known.amount.Amount()
+				known.captures++
 			}
 		}
 	}

@@ -115,6 +115,13 @@ func (c *FakeCarts) Of(userID uuid.UUID) []usecase.Line {
 	return slices.Clone(c.carts[userID])
 }
 
+// Forget makes the carts forget which orders were taken out, as a cart service does after a time.
+func (c *FakeCarts) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.done)
+}
+
 // FakeUsers knows everybody but those who were disabled.
 type FakeUsers struct {
 	mu       sync.Mutex

@@ -24,8 +24,10 @@ type FakeStock struct {
 }
 
 type reservation struct {
-	state string
-	lines []usecase.Line
+	state    string
+	revision int64
+	lines    []usecase.Line
+	restocks map[uuid.UUID][]usecase.Line // by refund
 }
 
 // The states of a reservation.
@@ -97,24 +99,34 @@ func (s *FakeStock) Expire() {
 }
 
 // Reserve implements usecase.Stock.
-func (s *FakeStock) Reserve(_ context.Context, orderID uuid.UUID, lines []usecase.Line, ttl time.Duration) error {
+func (s *FakeStock) Reserve(_ context.Context, orderID uuid.UUID, revision int64, lines []usecase.Line, ttl time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ttl <= domain.PaymentWindow {
 		return fmt.Errorf("a promise of %v ends before the customer has to pay", ttl)
 	}
-	if r, ok := s.reservations[orderID]; ok {
-		switch r.state {
-		case Released:
-			return domain.ErrReservationEnded
-		case Active, Sold:
-			return nil
-		}
+	r, known := s.reservations[orderID]
+	if !known {
+		r = &reservation{state: Ended}
 	}
+	differs := known && !sameLines(r.lines, lines)
+	switch {
+	case r.state == Released:
+		return domain.ErrReservationEnded
+	case differs && (revision <= r.revision || r.state == Sold):
+		return domain.ErrBusy
+	case r.state == Sold || r.state == Active && !differs:
+		r.revision = max(r.revision, revision)
+		return nil
+	}
+	was := r.state
+	r.state = Ended // what it holds counts as available to itself
 	if err := s.short(lines); err != nil {
+		r.state = was
 		return err
 	}
-	s.reservations[orderID] = &reservation{Active, slices.Clone(lines)}
+	*r = reservation{state: Active, revision: max(r.revision, revision), lines: slices.Clone(lines)}
+	s.reservations[orderID] = r
 	return nil
 }
 
@@ -130,6 +142,32 @@ func (s *FakeStock) short(lines []usecase.Line) error {
 		return domain.ErrOutOfStock.With(short...)
 	}
 	return nil
+}
+
+// sameLines compares lines whatever their order is.
+func sameLines(a, b []usecase.Line) bool {
+	count := func(lines []usecase.Line) map[uuid.UUID]int64 {
+		n := make(map[uuid.UUID]int64)
+		for _, l := range lines {
+			n[l.ProductID] += l.Quantity
+		}
+		return n
+	}
+	return maps.Equal(count(a), count(b))
+}
+
+// Reserved returns how many pieces of a product are promised to an order, or sold to it.
+func (s *FakeStock) Reserved(orderID, product uuid.UUID) (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.reservations[orderID]; ok && (r.state == Active || r.state == Sold) {
+		for _, l := range r.lines {
+			if l.ProductID == product {
+				n += l.Quantity
+			}
+		}
+	}
+	return n
 }
 
 // Confirm implements usecase.Stock.
@@ -168,9 +206,59 @@ func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
 	}
 	if r.state == Sold {
 		for _, l := range r.lines {
-			s.onHand[l.ProductID] += l.Quantity
+			s.onHand[l.ProductID] += l.Quantity - r.back(l.ProductID)
 		}
 	}
 	r.state = Released
+	return nil
+}
+
+// back is how many pieces of a product were put back for refunds.
+func (r *reservation) back(product uuid.UUID) (n int64) {
+	for _, lines := range r.restocks {
+		for _, l := range lines {
+			if l.ProductID == product {
+				n += l.Quantity
+			}
+		}
+	}
+	return n
+}
+
+// Restock implements usecase.Stock.
+func (s *FakeStock) Restock(_ context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.reservations[orderID]
+	switch {
+	case !ok || r.state == Active || r.state == Ended:
+		return apperr.New(apperr.Conflict, "reservation_not_confirmed", "nothing was taken")
+	case r.state == Released:
+		return nil
+	}
+	if done, ok := r.restocks[refundID]; ok {
+		if !sameLines(done, lines) {
+			return apperr.New(apperr.Conflict, "restock_differs", "other pieces were put back")
+		}
+		return nil
+	}
+	for _, l := range lines {
+		taken := int64(0)
+		for _, has := range r.lines {
+			if has.ProductID == l.ProductID {
+				taken = has.Quantity
+			}
+		}
+		if l.Quantity > taken-r.back(l.ProductID) {
+			return apperr.New(apperr.Conflict, "restock_exceeds_reservation", "so many were not taken")
+		}
+	}
+	if r.restocks == nil {
+		r.restocks = make(map[uuid.UUID][]usecase.Line)
+	}
+	r.restocks[refundID] = slices.Clone(lines)
+	for _, l := range lines {
+		s.onHand[l.ProductID] += l.Quantity
+	}
 	return nil
 }

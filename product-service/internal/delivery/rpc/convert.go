@@ -131,14 +131,19 @@ func toReservation(req *productv1.ReserveStockRequest) (orderID uuid.UUID, lines
 	if err != nil {
 		return uuid.Nil, nil, err
 	}
-	for i, l := range req.GetLines() {
+	lines, err = toLines(req.GetLines())
+	return orderID, lines, err
+}
+
+func toLines(sent []*productv1.StockLine) (lines []domain.Line, _ error) {
+	for i, l := range sent {
 		id, err := toID(fmt.Sprintf("lines[%d].product_id", i), l.GetProductId())
 		if err != nil {
-			return uuid.Nil, nil, err
+			return nil, err
 		}
 		lines = append(lines, domain.Line{ProductID: id, Quantity: l.GetQuantity()})
 	}
-	return orderID, lines, nil
+	return lines, nil
 }
 
 func fromCategory(c domain.Category) *productv1.Category {

@@ -21,4 +21,5 @@ var Policy = grpcserver.Policy{
 	productv1.StockService_ReserveStock_FullMethodName:       {Callers: []string{grpcserver.OrderService}},
 	productv1.StockService_ConfirmReservation_FullMethodName: {Callers: []string{grpcserver.OrderService}},
 	productv1.StockService_ReleaseReservation_FullMethodName: {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_RestockItems_FullMethodName:       {Callers: []string{grpcserver.OrderService}},
 }

@@ -120,7 +120,7 @@ func (s *stockServer) ReserveStock(ctx context.Context, req *productv1.ReserveSt
 	if err != nil {
 		return nil, err
 	}
-	expires, err := s.stock.Reserve(ctx, orderID, lines, time.Duration(req.GetTtlSeconds())*time.Second)
+	expires, err := s.stock.Reserve(ctx, orderID, req.GetRevision(), lines, time.Duration(req.GetTtlSeconds())*time.Second)
 	if err != nil {
 		return nil, err
 	}

@@ -232,6 +232,21 @@ func TestErrorDetailsSurvive(t *testing.T) {
 	if _, err := stock.ConfirmReservation(t.Context(), &productv1.ConfirmReservationRequest{OrderId: order}); err != nil {
 		t.Fatal(err)
 	}
+	back := &productv1.RestockItemsRequest{
+		OrderId: order, RefundId: uuid.NewString(), Lines: []*productv1.StockLine{{ProductId: id, Quantity: 1}},
+	}
+	for range 2 { // the second is the first again
+		if _, err := stock.RestockItems(t.Context(), back); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := productv1.NewStockServiceClient(gateway).RestockItems(staff, back); err == nil || apperr.KindOf(err) != apperr.Internal { // it is told no more
+		t.Errorf("the gateway restocks: %v", err)
+	}
+	back.RefundId, back.Lines[0].Quantity = uuid.NewString(), 2
+	if _, err := stock.RestockItems(t.Context(), back); apperr.ReasonOf(err) != "restock_exceeds_reservation" {
+		t.Errorf("more than was taken: %v", err)
+	}
 	if _, err := stock.ReleaseReservation(t.Context(), &productv1.ReleaseReservationRequest{OrderId: order}); err != nil {
 		t.Fatal(err)
 	}

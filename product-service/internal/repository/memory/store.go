@@ -22,6 +22,7 @@ type Store struct {
 	products     map[uuid.UUID]usecase.ProductView
 	categories   map[uuid.UUID]domain.Category
 	reservations map[uuid.UUID]domain.ReservationSnapshot
+	restocks     map[uuid.UUID][]domain.Restock // by order
 	ledger       []domain.LedgerEntry
 }
 
@@ -31,6 +32,7 @@ func New() *Store {
 		products:     make(map[uuid.UUID]usecase.ProductView),
 		categories:   make(map[uuid.UUID]domain.Category),
 		reservations: make(map[uuid.UUID]domain.ReservationSnapshot),
+		restocks:     make(map[uuid.UUID][]domain.Restock),
 	}
 }
 
@@ -241,6 +243,9 @@ func (s *Store) Reserve(_ context.Context, request *domain.Reservation, now time
 	r, effect := request, request.Promise()
 	if kept, ok := s.reservations[request.Snapshot().OrderID]; ok {
 		r = domain.RestoreReservation(kept)
+		if r.YieldsTo(request) {
+			return r, s.replaceLines(r, request, now)
+		}
 		var err error
 		if effect, err = r.ReserveAgain(request, now); err != nil {
 			return nil, err
@@ -329,7 +334,12 @@ func (s *Store) availability(lines []domain.Line) map[uuid.UUID]domain.Availabil
 func (s *Store) save(reservation *domain.Reservation, e domain.Effect, actor string, now time.Time) error {
 	r := reservation.Snapshot()
 	s.reservations[r.OrderID] = r
-	for _, l := range r.Lines {
+	return s.move(r.OrderID, reservation.Out(s.restocks[r.OrderID]), e, actor, now)
+}
+
+// move applies an effect to the stock of lines, and enters it in the ledger if what is on hand changes.
+func (s *Store) move(orderID uuid.UUID, lines []domain.Line, e domain.Effect, actor string, now time.Time) error {
+	for _, l := range lines {
 		p := s.products[l.ProductID]
 		p.Stock = p.Stock.Apply(e, l.Quantity)
 		s.products[l.ProductID] = p
@@ -341,7 +351,7 @@ func (s *Store) save(reservation *domain.Reservation, e domain.Effect, actor str
 			return err
 		}
 		s.ledger = append(s.ledger, domain.LedgerEntry{
-			ID: id, ProductID: l.ProductID, Delta: e.OnHand * l.Quantity, Reason: e.Reason, Reference: r.OrderID.String(),
+			ID: id, ProductID: l.ProductID, Delta: e.OnHand * l.Quantity, Reason: e.Reason, Reference: orderID.String(),
 			Actor: actor, After: p.Stock, At: now,
 		})
 	}

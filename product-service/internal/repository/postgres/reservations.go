@@ -38,11 +38,12 @@ func (s *Store) Reserve(ctx context.Context, request *domain.Reservation, now ti
 		)
 		// A second caller for the same order waits here for the first. The update changes nothing but locks the row: the
 		// reservation's lock comes before those of the stock, here as everywhere. xmax is 0 in rows that were just inserted.
-		batch.Queue(`INSERT INTO reservations (order_id, status, expires_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+		batch.Queue(`INSERT INTO reservations (order_id, status, expires_at, created_at, updated_at, revision) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT ON CONSTRAINT reservations_pkey DO UPDATE SET status = reservations.status
-			RETURNING xmax = 0`, r.OrderID, string(r.Status), r.ExpiresAt, r.CreatedAt, r.UpdatedAt).
+			RETURNING xmax = 0`, r.OrderID, string(r.Status), r.ExpiresAt, r.CreatedAt, r.UpdatedAt, r.Revision).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&isNew) })
-		batch.Queue(lockStock, products).Query(func(rows pgx.Rows) (err error) {
+		// With the products of the lines that the request may replace: all locks in one order.
+		batch.Queue(lockStockOfBoth, products, r.OrderID).Query(func(rows pgx.Rows) (err error) {
 			stock, err = scanStock(rows)
 			return err
 		})
@@ -79,12 +80,15 @@ func reserveAgain(ctx context.Context, tx pgx.Tx, request *domain.Reservation, s
 	if err != nil {
 		return nil, err
 	}
-	before := existing.Snapshot().UpdatedAt
+	if existing.YieldsTo(request) {
+		return existing, replaceLines(ctx, tx, existing, request, stock, now)
+	}
+	before := existing.Snapshot()
 	effect, err := existing.ReserveAgain(request, now)
 	if err != nil {
 		return nil, err
 	}
-	if effect.IsNone() && existing.Snapshot().UpdatedAt.Equal(before) {
+	if after := existing.Snapshot(); effect.IsNone() && after.UpdatedAt.Equal(before.UpdatedAt) && after.Revision == before.Revision {
 		return existing, nil
 	}
 	// The request's lines, so that a shortage is told in its order.
@@ -123,6 +127,13 @@ func (s *Store) UpdateReservation(ctx context.Context, orderID uuid.UUID, actor 
 			if err := effect.Check(r.Snapshot().Lines, stock); err != nil {
 				return err
 			}
+		}
+		if before == domain.ReservationConfirmed { // what was put back already does not go back once more
+			done, err := restocksOf(ctx, tx, orderID)
+			if err != nil {
+				return err
+			}
+			return saveLines(ctx, tx, r, r.Out(done), effect, actor, now)
 		}
 		return save(ctx, tx, r, effect, actor, now)
 	})
@@ -168,7 +179,7 @@ func (s *Store) ExpireReservations(ctx context.Context, now time.Time, limit int
 	})
 }
 
-// lockReservation locks an order's reservation and returns it with its lines, which never change.
+// lockReservation locks an order's reservation and returns it with its lines, which change only under the lock.
 func lockReservation(ctx context.Context, tx pgx.Tx, orderID uuid.UUID) (*domain.Reservation, error) {
 	var (
 		status     string
@@ -176,11 +187,16 @@ func lockReservation(ctx context.Context, tx pgx.Tx, orderID uuid.UUID) (*domain
 		quantities []int64
 		r          = domain.ReservationSnapshot{OrderID: orderID}
 	)
-	err := tx.QueryRow(ctx, `SELECT r.status, r.expires_at, r.created_at, r.updated_at,
-			ARRAY(SELECT l.product_id FROM reservation_lines l WHERE l.order_id = r.order_id ORDER BY l.position),
-			ARRAY(SELECT l.quantity FROM reservation_lines l WHERE l.order_id = r.order_id ORDER BY l.position)
-		FROM reservations r WHERE r.order_id = $1 FOR UPDATE OF r`, orderID).
-		Scan(&status, &r.ExpiresAt, &r.CreatedAt, &r.UpdatedAt, &products, &quantities)
+	// Two statements, for the second begins when the lock is held: the lines are those that the last one who held it has left.
+	var batch pgx.Batch
+	batch.Queue(`SELECT status, expires_at, created_at, updated_at, revision FROM reservations WHERE order_id = $1 FOR UPDATE`, orderID).
+		QueryRow(func(row pgx.Row) error {
+			return row.Scan(&status, &r.ExpiresAt, &r.CreatedAt, &r.UpdatedAt, &r.Revision)
+		})
+	batch.Queue(`SELECT ARRAY(SELECT product_id FROM reservation_lines WHERE order_id = $1 ORDER BY position),
+			ARRAY(SELECT quantity FROM reservation_lines WHERE order_id = $1 ORDER BY position)`, orderID).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&products, &quantities) })
+	err := tx.SendBatch(ctx, &batch).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, domain.ErrReservationMissing
 	}
@@ -197,12 +213,16 @@ func lockReservation(ctx context.Context, tx pgx.Tx, orderID uuid.UUID) (*domain
 
 // save keeps a changed reservation and applies its effect to the stock, which is locked.
 func save(ctx context.Context, tx pgx.Tx, reservation *domain.Reservation, e domain.Effect, actor string, now time.Time) error {
+	return saveLines(ctx, tx, reservation, reservation.Snapshot().Lines, e, actor, now)
+}
+
+// saveLines is save with an effect on some lines only.
+func saveLines(ctx context.Context, tx pgx.Tx, reservation *domain.Reservation, lines []domain.Line, e domain.Effect, actor string, now time.Time) error {
 	r := reservation.Snapshot()
 	var batch pgx.Batch
-	batch.Queue(`UPDATE reservations SET status = $2, expires_at = $3, updated_at = $4 WHERE order_id = $1`,
-		r.OrderID, string(r.Status), r.ExpiresAt, r.UpdatedAt)
-	if !e.IsNone() {
-		if err := moveStock(&batch, r.OrderID, r.Lines, e, actor, now); err != nil {
+	queueReservation(&batch, r)
+	if !e.IsNone() && len(lines) > 0 {
+		if err := moveStock(&batch, r.OrderID, lines, e, actor, now); err != nil {
 			return err
 		}
 	}

@@ -81,10 +81,10 @@ func TestReserveIsShort(t *testing.T) {
 		do                func() error
 	}{
 		{"reserve", 3, 2, func() error { _, err := store.Reserve(t.Context(), r, now); return err }},
-		{"confirm", 4, 3, func() error {
+		{"confirm", 5, 3, func() error {
 			return store.UpdateReservation(t.Context(), order, "shop", now, func(r *domain.Reservation) (domain.Effect, error) { return r.Confirm(now) })
 		}},
-		{"confirm again", 1, 1, func() error {
+		{"confirm again", 2, 1, func() error {
 			return store.UpdateReservation(t.Context(), order, "shop", now, func(r *domain.Reservation) (domain.Effect, error) { return r.Confirm(now) })
 		}},
 	} {

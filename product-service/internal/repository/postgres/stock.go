@@ -68,6 +68,11 @@ func entryByKey(ctx context.Context, tx pgx.Tx, actor, key string) (e domain.Led
 const lockStock = `SELECT s.product_id, s.on_hand, s.reserved, p.status FROM stock s JOIN products p ON p.id = s.product_id
 	WHERE s.product_id = ANY($1) ORDER BY s.product_id FOR UPDATE OF s`
 
+// lockStockOfBoth is lockStock for some products and those of an order's reservation.
+const lockStockOfBoth = `SELECT s.product_id, s.on_hand, s.reserved, p.status FROM stock s JOIN products p ON p.id = s.product_id
+	WHERE s.product_id = ANY($1 || ARRAY(SELECT l.product_id FROM reservation_lines l WHERE l.order_id = $2))
+	ORDER BY s.product_id FOR UPDATE OF s`
+
 func scanStock(rows pgx.Rows) (map[uuid.UUID]domain.Availability, error) {
 	stock := make(map[uuid.UUID]domain.Availability)
 	var (

@@ -101,7 +101,7 @@ func raceOfReserveAndRelease(t *testing.T, s Store) {
 		if i%2 == 0 {
 			return stock.Release(t.Context(), order)
 		}
-		_, err := stock.Reserve(t.Context(), order, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute)
+		_, err := stock.Reserve(t.Context(), order, 0, []domain.Line{{ProductID: id, Quantity: 1}}, time.Minute)
 		return err
 	})
 	allowed(t, errs, domain.ErrReservationReleased)
@@ -217,8 +217,9 @@ func stockProperty(t *testing.T, s Store) {
 			delivered[p] = stockOf(t, s, p).OnHand
 		}
 		type state struct {
-			status domain.ReservationStatus
-			lines  []domain.Line
+			status   domain.ReservationStatus
+			lines    []domain.Line
+			revision int64
 		}
 		model := map[uuid.UUID]state{}
 		available := func(p uuid.UUID) int64 {
@@ -239,7 +240,7 @@ func stockProperty(t *testing.T, s Store) {
 			order := rapid.SampledFrom(orders).Draw(rt, "order")
 			o := model[order]
 			var err, want error
-			switch step := rapid.SampledFrom([]string{"reserve", "reserve", "confirm", "release", "expire", "adjust"}).Draw(rt, "step"); step {
+			switch step := rapid.SampledFrom([]string{"reserve", "reserve", "replace", "confirm", "release", "expire", "adjust"}).Draw(rt, "step"); step {
 			case "reserve":
 				lines := o.lines
 				if lines == nil {
@@ -258,9 +259,34 @@ func stockProperty(t *testing.T, s Store) {
 				case (o.status == "" || o.status == domain.ReservationExpired) && !enough(lines):
 					want = domain.ErrOutOfStock
 				case o.status == "" || o.status == domain.ReservationExpired:
-					o = state{domain.ReservationActive, lines}
+					o = state{domain.ReservationActive, lines, o.revision}
 				}
-				_, err = stock.Reserve(ctx, order, lines, time.Minute)
+				_, err = stock.Reserve(ctx, order, 0, lines, time.Minute)
+			case "replace":
+				if o.lines == nil {
+					continue
+				}
+				// More of every line: never the same lines.
+				lines, more := slices.Clone(o.lines), slices.Clone(o.lines)
+				for i := range lines {
+					more[i].Quantity = rapid.Int64Range(1, 3).Draw(rt, "more")
+					lines[i].Quantity += more[i].Quantity
+				}
+				if o.status == domain.ReservationExpired {
+					more = lines
+				}
+				revision := o.revision + rapid.Int64Range(0, 1).Draw(rt, "revision")
+				switch {
+				case o.status == domain.ReservationReleased:
+					want = domain.ErrReservationReleased
+				case revision == o.revision || o.status == domain.ReservationConfirmed:
+					want = domain.ErrReservationDiffers
+				case !enough(more):
+					want = domain.ErrOutOfStock
+				default:
+					o = state{domain.ReservationActive, lines, revision}
+				}
+				_, err = stock.Reserve(ctx, order, revision, lines, time.Minute)
 			case "confirm":
 				switch {
 				case o.status == "":

@@ -1,0 +1,111 @@
+package usecase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/platform/apperr"
+)
+
+// EventReader reads what a payment provider tells by itself.
+type EventReader interface {
+	// OrderOf returns the order that an event is about; the zero UUID if it is about none. What the provider has not signed,
+	// or has signed long ago, is unauthenticated.
+	OrderOf(headers map[string]string, body []byte) (uuid.UUID, error)
+}
+
+// CheckPlanner plans looks at what providers hold for orders.
+type CheckPlanner interface {
+	// PlanCheck has CheckPayments run at once, beside whatever else is planned for the order; domain.ErrOrderMissing if there is
+	// no such order.
+	PlanCheck(ctx context.Context, orderID uuid.UUID) error
+}
+
+// Events takes what payment providers tell by themselves. An event is a reason to look and nothing more: what the provider
+// knows is asked for then. So one that comes twice, late or out of order does no harm.
+type Events struct {
+	readers map[string]EventReader
+	checks  CheckPlanner
+}
+
+// NewEvents returns the events of providers by their names.
+func NewEvents(readers map[string]EventReader, checks CheckPlanner) *Events {
+	return &Events{readers, checks}
+}
+
+// Handle takes an event. It is written down when this returns, and looked into soon after.
+func (e *Events) Handle(ctx context.Context, provider string, headers map[string]string, body []byte) error {
+	reader, ok := e.readers[provider]
+	if !ok {
+		return apperr.Missing("payment provider")
+	}
+	orderID, err := reader.OrderOf(headers, body)
+	if err != nil {
+		return fmt.Errorf("read the event: %w", err)
+	}
+	if orderID == uuid.Nil {
+		return nil
+	}
+	if err := e.checks.PlanCheck(ctx, orderID); err != nil && !errors.Is(err, domain.ErrOrderMissing) {
+		return fmt.Errorf("plan to look at order %s: %w", orderID, err)
+	}
+	return nil // another shop's order may have the same provider
+}
+
+// CheckPayments asks the provider for all that it holds for an order. An attempt that is under way goes on; what the provider
+// has for one that was given up goes back. It returns what Settle returns.
+func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.Duration, error) {
+	order, err := c.orders.Order(ctx, orderID)
+	if errors.Is(err, domain.ErrOrderMissing) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	payment := order.Payment()
+	if payment.Method == domain.Card && payment.Attempt > 0 {
+		if err := c.reverseGivenUp(ctx, order); err != nil {
+			return 0, err
+		}
+	}
+	if order.PaymentUnderWay() || order.Status() == domain.Cancelled && payment.Status == domain.PaymentPending {
+		return c.Settle(ctx, orderID)
+	}
+	return 0, nil
+}
+
+// reverseGivenUp gives back what the provider holds under the keys of attempts that came to nothing. Nothing more can come
+// under them after that.
+func (c *Checkout) reverseGivenUp(ctx context.Context, order *domain.Order) error {
+	for _, key := range order.PastPaymentKeys() {
+		if _, err := c.payments.Reverse(ctx, key, order.Snapshot().Total); err != nil {
+			return fmt.Errorf("reverse payment %s: %w", key, err)
+		}
+	}
+	if !order.PaymentGivenUp() {
+		return nil
+	}
+	payment, err := c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+	if err != nil {
+		return fmt.Errorf("reverse payment %s: %w", order.PaymentKey(), err)
+	}
+	if payment.Status != ProviderRefunded {
+		return nil
+	}
+	c.log.WarnContext(ctx, "a payment that was given up was taken all the same, and is refunded", "order_id", order.ID())
+	_, _, err = c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
+		if o.PaymentGivenUp() && o.PaymentKey() == order.PaymentKey() {
+			o.Reversed(domain.PaymentRefunded, c.now())
+		}
+		return Change{}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("record that the payment is refunded: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package usecase_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/apperr"
+)
+
+// event has the payments of an order looked at, as an event of the provider does.
+func (s *shop) event(t *testing.T, order uuid.UUID) {
+	t.Helper()
+	if err := s.store.PlanCheck(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range s.store.DueChecks() {
+		if _, err := s.healthy().CheckPayments(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An event ends the wait for a late payment; without one, the watchdog asks.
+func TestEventOfALatePayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := unsettled(t, s, tokLate)
+	s.event(t, o.ID) // too soon: it is still pending
+	if got := s.order(t, o.ID); got.Status != domain.Pending {
+		t.Fatalf("the order is %s, want pending", got.Status)
+	}
+	s.provider.DecideLate(usecase.ProviderAuthorized)
+	for range 3 { // told again and again
+		s.event(t, o.ID)
+		if got := s.order(t, o.ID); got.Status != domain.Confirmed {
+			t.Fatalf("the order is %s, want confirmed", got.Status)
+		}
+	}
+	if n := s.provider.Captures(); n != 1 {
+		t.Errorf("money was taken %d times", n)
+	}
+	s.agrees(t)
+}
+
+// Money that comes when the order was given up goes back, whatever the order was told before.
+func TestMoneyForACancelledOrder(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		status usecase.ProviderStatus
+		want   domain.PaymentStatus
+	}{
+		"promised": {usecase.ProviderAuthorized, domain.PaymentVoided},
+		"pending":  {usecase.ProviderPending, domain.PaymentVoided},
+		"taken":    {usecase.ProviderCaptured, domain.PaymentRefunded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			o := unsettled(t, s, tokLate)
+			if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+				t.Fatal(err)
+			}
+			s.work(t, s.healthy(), time.Minute)
+			s.agrees(t)
+			s.provider.SucceedAfterAll(o.ID, tc.status)
+			for range 2 {
+				s.event(t, o.ID)
+				s.agrees(t)
+			}
+			if got := s.order(t, o.ID); got.Status != domain.Cancelled || got.Payment.Status != tc.want {
+				t.Errorf("the order is %s and its payment %s, want cancelled and %s", got.Status, got.Payment.Status, tc.want)
+			}
+		})
+	}
+}
+
+// A declined attempt that succeeds after all is not kept beside the one that paid the order, nor for an order that nobody has
+// paid.
+func TestMoneyForAnAttemptThatFailed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	wish := s.wish("")
+	o := s.place(t, wish).Order
+	pay := func(token string) error {
+		_, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: o.ID, Method: domain.Card, Token: token})
+		return err
+	}
+	refused(t, pay(tokDeclined), domain.ErrPaymentDeclined)
+	s.provider.SucceedAfterAll(o.ID, usecase.ProviderAuthorized)
+	s.event(t, o.ID)
+	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
+		t.Errorf("%d is taken and a promise held: %v, for an order that nobody has paid", taken, promised)
+	}
+	if err := pay(tokOK); err != nil {
+		t.Fatal(err)
+	}
+	s.provider.SucceedAfterAll(o.ID, usecase.ProviderAuthorized) // the first one, once more
+	s.event(t, o.ID)
+	s.work(t, s.healthy(), time.Minute)
+	s.agrees(t)
+	if got := s.order(t, o.ID); got.Status != domain.Confirmed || got.Payment.Status != domain.PaymentCaptured {
+		t.Errorf("the order is %s and its payment %s, want confirmed and captured", got.Status, got.Payment.Status)
+	}
+}
+
+// While the provider is away the look at it fails, and is planned again by the queue.
+func TestEventWhileTheProviderIsAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := unsettled(t, s, tokLate)
+	if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+		t.Fatal(err)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
+	away := errors.New("away")
+	process := s.process(Faults{Before: func(call string) error {
+		if call == "payments.Reverse" {
+			return away
+		}
+		return nil
+	}})
+	if _, err := process.CheckPayments(t.Context(), o.ID); !errors.Is(err, away) {
+		t.Fatalf("error %v, want %v", err, away)
+	}
+	s.event(t, o.ID)
+	s.agrees(t)
+	if again, err := s.healthy().CheckPayments(t.Context(), uuid.New()); again != 0 || err != nil {
+		t.Errorf("an order that is not there: again in %v, error %v", again, err)
+	}
+}
+
+// While the provider is known to be away nothing is begun that needs it, and all else goes on.
+func TestProviderIsKnownToBeAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	unpaid := s.wish("")
+	unpaid.Key = "later"
+	later := s.place(t, unpaid).Order
+	s.provider.Away(apperr.DependencyUnavailable(errors.New("breaker open")))
+	if _, err := s.healthy().Place(s.ctx(t), s.wish(tokOK)); apperr.KindOf(err) != apperr.Unavailable {
+		t.Errorf("place: %v, want unavailable", err)
+	}
+	if _, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: later.ID, Method: domain.Card, Token: tokOK}); apperr.KindOf(err) != apperr.Unavailable {
+		t.Errorf("pay: %v, want unavailable", err)
+	}
+	if all := s.orders(t); len(all) != 1 || all[0].Payment.Attempt != 0 || s.provider.Calls() != 0 {
+		t.Errorf("%d orders, and %d calls of the provider; want the first order alone, as it was", len(all), s.provider.Calls())
+	}
+	s.agrees(t)
+	cash := s.wish("")
+	cash.Method, cash.Key, cash.Items = domain.CashOnDelivery, "cash", []usecase.Line{{ProductID: s.cup, Quantity: 1}}
+	if got := s.place(t, cash).Order; got.Status != domain.Confirmed {
+		t.Errorf("an order that is paid on delivery is %s", got.Status)
+	}
+	s.provider.Away(nil)
+	if got := s.place(t, s.wish(tokOK)).Order; got.Status != domain.Confirmed { // the same key: nothing was kept under it
+		t.Errorf("when it is back the order is %s", got.Status)
+	}
+	s.agrees(t)
+}

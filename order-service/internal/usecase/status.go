@@ -1,0 +1,70 @@
+package usecase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"shop.example/order-service/internal/domain"
+	"shop.example/platform/auth"
+)
+
+// SetStatus is the wish of staff to move an order on.
+type SetStatus struct {
+	OrderID uuid.UUID
+	Status  domain.Status
+	Note    string
+	// Tracking is where the parcel can be followed; empty to leave it as it is.
+	Tracking string
+	// IfVersion is the version that the wish is about; 0 for any.
+	IfVersion int64
+}
+
+// SetStatus moves an order along the state machine. Cancelled is Cancel; refunded gives all that is left of the money of a
+// delivered order back, without its pieces; what only payments do is refused. The status that an order has changes nothing.
+func (c *Checkout) SetStatus(ctx context.Context, caller auth.Principal, wish SetStatus) (domain.Snapshot, error) {
+	if !caller.IsStaff() {
+		return domain.Snapshot{}, domain.ErrOrderMissing
+	}
+	if wish.Status == domain.Cancelled {
+		cancelled, err := c.Cancel(ctx, caller, Cancellation{OrderID: wish.OrderID, Reason: wish.Note, IfVersion: wish.IfVersion})
+		return cancelled.Order, err
+	}
+	refund, err := uuid.NewV7()
+	if err != nil {
+		return domain.Snapshot{}, fmt.Errorf("make refund id: %w", err)
+	}
+	order, _, err := c.orders.Decide(ctx, wish.OrderID, Lease{}, func(o *domain.Order) (Change, error) {
+		switch {
+		case o.Status() == wish.Status:
+			return Change{}, nil
+		case wish.IfVersion != 0 && wish.IfVersion != o.Snapshot().Version:
+			return Change{}, domain.ErrVersion
+		case wish.Status == domain.Refunded:
+			err := o.TakeBack(domain.RefundWish{ID: refund, Reason: wish.Note, By: caller.UserID}, c.now())
+			if len(o.OpenRefunds()) > 0 {
+				return Change{Settle: Plan{At: c.now().Add(firstLook)}}, err
+			}
+			return Change{}, err
+		default:
+			// Whatever was planned stays planned: what follows from the confirmation is done for a parcel on its way, too.
+			return Change{}, o.Advance(wish.Status, caller.UserID, wish.Note, wish.Tracking, c.now())
+		}
+	})
+	if errors.Is(err, domain.ErrBusy) {
+		return domain.Snapshot{}, c.busyFor(ctx, wish.OrderID, caller.UserID, true)
+	}
+	if err != nil {
+		return domain.Snapshot{}, err
+	}
+	if wish.Status != domain.Refunded {
+		return order.Snapshot(), nil
+	}
+	order, err = c.giveBack(ctx, order)
+	if refused, ok := order.RefundOf(refund); ok && refused.Status == domain.RefundFailed {
+		return domain.Snapshot{}, refundRefused(order.ID(), refund)
+	}
+	return order.Snapshot(), err
+}
