@@ -26,10 +26,19 @@ type userRow struct {
 	PasswordHash string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+
+	RoleChangedAt *time.Time
+}
+
+func (r userRow) user() *domain.User {
+	return domain.RestoreUser(domain.UserSnapshot{
+		ID: r.ID, Email: r.Email, Name: r.Name, Role: domain.Role(r.Role), Status: domain.Status(r.Status),
+		PasswordHash: r.PasswordHash, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, RoleChangedAt: orZero(r.RoleChangedAt),
+	})
 }
 
 // fromUsers is the front of all queries for users.
-const fromUsers = `SELECT id, email, name, role, status, password_hash, created_at, updated_at FROM users `
+const fromUsers = `SELECT id, email, name, role, status, password_hash, created_at, updated_at, role_changed_at FROM users `
 
 // selectUser reads the one user that the query finds.
 func selectUser(ctx context.Context, q querier, query string, arg any) (*domain.User, error) {
@@ -41,18 +50,15 @@ func selectUser(ctx context.Context, q querier, query string, arg any) (*domain.
 	if err != nil {
 		return nil, absent("read user", domain.ErrNoUser, err)
 	}
-	return domain.RestoreUser(domain.UserSnapshot{
-		ID: row.ID, Email: row.Email, Name: row.Name, Role: domain.Role(row.Role), Status: domain.Status(row.Status),
-		PasswordHash: row.PasswordHash, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
-	}), nil
+	return row.user(), nil
 }
 
 func insertUser(ctx context.Context, q querier, u *domain.User) error {
 	s := u.Snapshot()
 	_, err := q.Exec(ctx, `
-		INSERT INTO users (id, email, name, role, status, password_hash, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.CreatedAt, s.UpdatedAt)
+		INSERT INTO users (id, email, name, role, status, password_hash, created_at, updated_at, role_changed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.CreatedAt, s.UpdatedAt, orNull(s.RoleChangedAt))
 	if err != nil {
 		return toDomain("insert user", err)
 	}
@@ -62,9 +68,9 @@ func insertUser(ctx context.Context, q querier, u *domain.User) error {
 func updateUser(ctx context.Context, q querier, u *domain.User) error {
 	s := u.Snapshot()
 	tag, err := q.Exec(ctx, `
-		UPDATE users SET email = $2, name = $3, role = $4, status = $5, password_hash = $6, updated_at = $7
+		UPDATE users SET email = $2, name = $3, role = $4, status = $5, password_hash = $6, updated_at = $7, role_changed_at = $8
 		WHERE id = $1`,
-		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.UpdatedAt)
+		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.UpdatedAt, orNull(s.RoleChangedAt))
 	if err != nil {
 		return toDomain("update user", err)
 	}
