@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,20 +54,37 @@ func selectUser(ctx context.Context, q querier, query string, arg any) (*domain.
 	return row.user(), nil
 }
 
+// insertUser asks the database to keep quiet when the address is taken: in the error that it would answer, and write into its own log,
+// stands the address.
 func insertUser(ctx context.Context, q querier, u *domain.User) error {
 	s := u.Snapshot()
-	_, err := q.Exec(ctx, `
+	tag, err := q.Exec(ctx, `
 		INSERT INTO users (id, email, name, role, status, password_hash, created_at, updated_at, role_changed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT ON CONSTRAINT `+emailUnique+` DO NOTHING`,
 		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.CreatedAt, s.UpdatedAt, orNull(s.RoleChangedAt))
 	if err != nil {
-		return toDomain("insert user", err)
+		return fmt.Errorf("insert user: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return domain.ErrEmailTaken
 	}
 	return nil
 }
 
+// updateUser looks for the address first, for the same reason; the constraint is for those who want it at the same moment.
 func updateUser(ctx context.Context, q querier, u *domain.User) error {
 	s := u.Snapshot()
+	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE email = $1 AND id <> $2)`, s.Email, s.ID)
+	if err != nil {
+		return fmt.Errorf("look for address: %w", err)
+	}
+	taken, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	if err != nil {
+		return fmt.Errorf("look for address: %w", err)
+	}
+	if taken {
+		return domain.ErrEmailTaken
+	}
 	tag, err := q.Exec(ctx, `
 		UPDATE users SET email = $2, name = $3, role = $4, status = $5, password_hash = $6, updated_at = $7, role_changed_at = $8
 		WHERE id = $1`,
