@@ -72,16 +72,23 @@ type settings struct {
 	config.Service
 	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
 	SigningKeyFile string `env:"SIGNING_KEY_FILE,required,notEmpty"`
+	// SigningKeyAnnounce is how long a new key is published before it signs: a minute for verifiers, and half of one between
+	// the replicas of this service.
+	SigningKeyAnnounce time.Duration `env:"SIGNING_KEY_ANNOUNCE" envDefault:"90s"`
 	// RateLimit off lifts the throttling of guesses at passwords: for tests of load.
 	RateLimit string `env:"RATE_LIMIT" envDefault:"on"`
 }
 
 // Validate is called by config.Load.
 func (s *settings) Validate() error {
+	var faults []error
 	if s.RateLimit != "on" && s.RateLimit != "off" {
-		return fmt.Errorf("RATE_LIMIT must be on or off, not %q", s.RateLimit)
+		faults = append(faults, fmt.Errorf("RATE_LIMIT must be on or off, not %q", s.RateLimit))
 	}
-	return nil
+	if s.SigningKeyAnnounce < token.ShortestAnnouncement {
+		faults = append(faults, fmt.Errorf("SIGNING_KEY_ANNOUNCE must be at least %v: verifiers read the keys that often", token.ShortestAnnouncement))
+	}
+	return errors.Join(faults...)
 }
 
 func serve(ctx context.Context, out io.Writer) error {
@@ -99,7 +106,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	keys, err := token.OpenKeyRing(cfg.SigningKeyFile, log, time.Now)
+	keys, err := token.OpenKeyRing(cfg.SigningKeyFile, cfg.SigningKeyAnnounce, log, time.Now)
 	if err != nil {
 		return fmt.Errorf("SIGNING_KEY_FILE: %w", err)
 	}
@@ -134,7 +141,8 @@ func serve(ctx context.Context, out io.Writer) error {
 		changes, err := sessions.Changes(ctx, since)
 		return token.AccessChanges(changes), err
 	}, log, time.Now)
-	monitor := health.NewMonitor(log, health.Check{Name: "postgres", Probe: pool.Ping})
+	monitor := health.NewMonitor(log,
+		health.Check{Name: "postgres", Probe: pool.Ping}, health.Check{Name: "revocations", Probe: revocations.Probe, Optional: true})
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Tokens: revocations.Guard(verifier.Verify), Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, useCases, keys) })

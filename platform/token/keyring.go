@@ -9,115 +9,117 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"shop.example/platform/auth"
+	"shop.example/platform/livefile"
 )
 
-const (
-	// lookAgainAfter is how long the file is believed without looking at it again: one stat a second, however many sign in.
-	lookAgainAfter = time.Second
-	// announceFor is how long a new key is published before anything is signed with it: every verifier reads the key set
-	// once a minute (refreshAfter), and a replica of user-service may be given its file half a minute after another.
-	announceFor = refreshAfter + 30*time.Second
-)
+// ShortestAnnouncement is the least time between the publication of a key and its first signature: verifiers that are at work
+// read the key set twice a minute (refreshAfter/2), and those that are not ask for a key that they don't know. It takes that
+// much more as the replicas of user-service may be given their files one after another.
+const ShortestAnnouncement = refreshAfter / 2
 
 // KeyRing signs with one key of a file, and publishes all of them. The file holds private keys in PEM (PKCS #8), the oldest
 // first. It may be replaced while the process runs.
 //
-// The last key signs, once the file has been as it is for announceFor; until then the one before it does. So a key is added
-// at the end of the file, and an old one is taken out when its last token has expired.
+// The last key signs that has been published long enough, and until there is one the key that is there the longest. So a
+// key is added at the end of the file, and an old one is taken out when its last token has expired. How long a key has been
+// there is what this process has seen itself; of the keys that it found at its start, the age of the file.
 type KeyRing struct {
-	file string
-	log  *slog.Logger
-	now  func() time.Time
-
-	mu       sync.Mutex
-	checked  time.Time // when the file was looked at last
-	modified time.Time // of the content that signers come from
-	size     int64
-	signers  []*Signer // never changed, only replaced
-	lastFail string    // so that a broken file is logged once, not every second
+	keys     *livefile.Value[[]ringKey]
+	announce time.Duration
+	now      func() time.Time
 }
 
-// OpenKeyRing reads the file and fails if it holds anything else than keys that sign. now is the clock.
+// ringKey is a key with the time since when it is published.
+type ringKey struct {
+	*Signer
+	since time.Time
+}
+
+// OpenKeyRing reads the file and fails if it holds anything else than keys that sign. A new key is published for
+// announce before it signs: ShortestAnnouncement or more. now is the clock.
 //
 // From then on a changed file is read again when it is needed. If it is broken, the old keys stay in use and the reason is
 // logged.
-func OpenKeyRing(file string, log *slog.Logger, now func() time.Time) (*KeyRing, error) {
-	r := &KeyRing{file: file, log: log, now: now}
-	if err := r.reload(); err != nil {
+func OpenKeyRing(file string, announce time.Duration, log *slog.Logger, now func() time.Time) (*KeyRing, error) {
+	var published map[string]time.Time // nil at the start
+	keys, err := livefile.Open(livefile.Options[[]ringKey]{
+		Name: "signing keys", Files: []string{file}, Log: log, Now: now,
+		Load: func() ([]ringKey, error) {
+			ring, err := readRing(file, published, now)
+			if err != nil {
+				return nil, fmt.Errorf("signing keys: %w", err)
+			}
+			published = make(map[string]time.Time, len(ring))
+			for _, k := range ring {
+				published[k.id] = k.since
+			}
+			return ring, nil
+		},
+		Describe: func(ring []ringKey) []any { return []any{"key_ids", ids(ring)} },
+	})
+	if err != nil {
 		return nil, err
 	}
-	r.checked = now()
-	return r, nil
+	return &KeyRing{keys, announce, now}, nil
+}
+
+// readRing reads the keys of a file. Those in published have been there since then. A new key is published from now on,
+// whatever age the file claims: it may have been written long before it was put in its place. With published nil, at the
+// start of the process, the file's age is all that is known.
+func readRing(file string, published map[string]time.Time, now func() time.Time) ([]ringKey, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	signers, err := parseSigners(text, now)
+	if err != nil {
+		return nil, err
+	}
+	ring := make([]ringKey, len(signers))
+	for i, signer := range signers {
+		ring[i] = ringKey{signer, info.ModTime()}
+		if since, ok := published[signer.id]; ok {
+			ring[i].since = since
+		} else if published != nil {
+			ring[i].since = now()
+		}
+	}
+	return ring, nil
 }
 
 // Sign returns a token for the user and session of p, good for Lifetime.
 func (r *KeyRing) Sign(p auth.Principal) (string, error) {
-	signers, modified := r.current()
-	last := len(signers) - 1
-	if last > 0 && r.now().Sub(modified) < announceFor {
-		last--
+	ring := r.keys.Get()
+	signer := ring[0]
+	for _, k := range ring[1:] {
+		// Of those that nobody may know yet, the one that is there the longest; of equals, the older in the file.
+		if r.now().Sub(k.since) >= r.announce || k.since.Before(signer.since) {
+			signer = k
+		}
 	}
-	return signers[last].Sign(p)
+	return signer.Sign(p)
 }
 
 // KeySet returns all public keys as a JSON Web Key Set (RFC 7517).
 func (r *KeyRing) KeySet() ([]byte, error) {
-	signers, _ := r.current()
+	ring := r.keys.Get()
+	signers := make([]*Signer, len(ring))
+	for i, k := range ring {
+		signers[i] = k.Signer
+	}
 	return keySet(signers)
 }
 
-// current returns the keys and when they were written, after a look at the file if the last one was long enough ago.
-func (r *KeyRing) current() ([]*Signer, time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now()
-	if now.Sub(r.checked) < lookAgainAfter {
-		return r.signers, r.modified
-	}
-	r.checked = now
-	info, err := os.Stat(r.file)
-	if err == nil && info.ModTime().Equal(r.modified) && info.Size() == r.size {
-		return r.signers, r.modified
-	}
-	if err == nil {
-		err = r.reload()
-	}
-	switch {
-	case err == nil:
-		r.lastFail = ""
-		r.log.Info("signing keys reloaded", "key_ids", ids(r.signers))
-	case err.Error() != r.lastFail:
-		r.lastFail = err.Error()
-		r.log.Error("signing keys not reloaded, the old ones stay in use", "error", err, "key_ids", ids(r.signers))
-	}
-	return r.signers, r.modified
-}
-
-// reload replaces the keys, or leaves them as they are and says why.
-func (r *KeyRing) reload() error {
-	info, err := os.Stat(r.file) // before reading: a change in between is seen as one next time
-	if err != nil {
-		return fmt.Errorf("signing keys: %w", err)
-	}
-	text, err := os.ReadFile(r.file)
-	if err != nil {
-		return fmt.Errorf("signing keys: %w", err)
-	}
-	signers, err := parseSigners(text, r.now)
-	if err != nil {
-		return err
-	}
-	r.signers, r.modified, r.size = signers, info.ModTime(), info.Size()
-	return nil
-}
-
-func ids(signers []*Signer) []string {
-	ids := make([]string, len(signers))
-	for i, s := range signers {
+func ids(ring []ringKey) []string {
+	ids := make([]string, len(ring))
+	for i, s := range ring {
 		ids[i] = s.id
 	}
 	return ids

@@ -24,6 +24,9 @@ import (
 	"shop.example/platform/token"
 )
 
+// announce is how long the rings of the tests publish a key before it signs.
+const announce = 90 * time.Second
+
 // ring is a key ring over a file that the test writes.
 type ring struct {
 	*token.KeyRing
@@ -37,7 +40,7 @@ func openRing(t *testing.T, keys ...[]byte) *ring {
 	r := &ring{file: filepath.Join(t.TempDir(), "signing.pem"), c: newClock(), logs: new(bytes.Buffer)}
 	r.write(t, keys...)
 	var err error
-	if r.KeyRing, err = token.OpenKeyRing(r.file, slog.New(slog.NewTextHandler(r.logs, nil)), r.c.now); err != nil {
+	if r.KeyRing, err = token.OpenKeyRing(r.file, announce, slog.New(slog.NewTextHandler(r.logs, nil)), r.c.now); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -119,7 +122,7 @@ func TestRotation(t *testing.T) {
 	if len(both) != 2 || both[0] != idOfA {
 		t.Fatalf("published: %v", both)
 	}
-	r.c.advance(88 * time.Second) // 89 s after it was written
+	r.c.advance(announce - time.Second)
 	if got := r.signs(t); got != idOfA {
 		t.Error("the new key signs before all can know it")
 	}
@@ -151,6 +154,30 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestOldFileOfNewKeys puts a file in place that was written long before: its key has been published from that moment on only.
+func TestOldFileOfNewKeys(t *testing.T) {
+	t.Parallel()
+	_, a := newKey(t)
+	_, b := newKey(t)
+	_, c := newKey(t)
+	r := openRing(t, a)
+	idOfA := r.signs(t)
+	if err := os.WriteFile(r.file, bytes.Join([][]byte{a, b, c}, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(r.file, time.Time{}, r.c.now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r.c.advance(time.Second)
+	if got := r.signs(t); got != idOfA {
+		t.Errorf("%s signs, which nobody knows yet", got)
+	}
+	r.c.advance(announce)
+	if got, all := r.signs(t), r.published(t); got != all[2] {
+		t.Errorf("%s signs of %v", got, all)
+	}
+}
+
 // TestStolenKeyIsReplaced puts another key in the place of one, which is as long.
 func TestStolenKeyIsReplaced(t *testing.T) {
 	t.Parallel()
@@ -177,7 +204,7 @@ func TestRestartKeepsTheKeyThatSigns(t *testing.T) {
 		t.Errorf("%s signs, just written", got)
 	}
 	r.c.advance(90 * time.Second)
-	again, err := token.OpenKeyRing(r.file, slog.New(slog.DiscardHandler), r.c.now)
+	again, err := token.OpenKeyRing(r.file, announce, slog.New(slog.DiscardHandler), r.c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,13 +292,13 @@ func TestOpenKeyRingRefuses(t *testing.T) {
 			if err := os.WriteFile(file, tt.text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := token.OpenKeyRing(file, slog.New(slog.DiscardHandler), time.Now)
+			_, err := token.OpenKeyRing(file, announce, slog.New(slog.DiscardHandler), time.Now)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
 	}
-	if _, err := token.OpenKeyRing(filepath.Join(t.TempDir(), "nothing"), slog.New(slog.DiscardHandler), time.Now); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := token.OpenKeyRing(filepath.Join(t.TempDir(), "nothing"), announce, slog.New(slog.DiscardHandler), time.Now); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 }

@@ -50,7 +50,7 @@ type Revocations struct {
 	ended  map[string]time.Time // when it was heard of
 	users  map[string]userAccess
 	next   time.Time
-	polled time.Time // the last success
+	polled time.Time // the last success; at first, when it was made
 }
 
 // userAccess is what a user may do, whatever its access tokens say.
@@ -61,7 +61,7 @@ type userAccess struct {
 
 // NewRevocations returns a list that is empty until its component starts. now is the clock.
 func NewRevocations(source ChangeSource, log *slog.Logger, now func() time.Time) *Revocations {
-	return &Revocations{source: source, log: log, now: now, ended: make(map[string]time.Time), users: make(map[string]userAccess)}
+	return &Revocations{source: source, log: log, now: now, ended: make(map[string]time.Time), users: make(map[string]userAccess), polled: now()}
 }
 
 // Guard returns verify, with tokens of ended sessions and deleted users refused, and with the role that the user has now.
@@ -143,7 +143,7 @@ func (r *Revocations) Poll(ctx context.Context) {
 	changes, err := r.source(ctx, since)
 	if err != nil {
 		// Only while it is news: from staleAfter on, the health check tells of the outage until it is over.
-		if !last.IsZero() && r.now().Sub(last) < staleAfter {
+		if r.now().Sub(last) < staleAfter {
 			r.log.WarnContext(ctx, "changes of access can't be asked for", "error", err)
 		}
 		return

@@ -306,6 +306,7 @@ func TestSourceAway(t *testing.T) {
 		t.Errorf("no key and no source: %v", err)
 	}
 	away.Store(false)
+	c.advance(time.Second) // an absent source is asked once a second
 	if _, err := verifier.Verify(t.Context(), raw); err != nil {
 		t.Errorf("the source is back: %v", err)
 	}
@@ -313,6 +314,50 @@ func TestSourceAway(t *testing.T) {
 	c.advance(2 * time.Minute)
 	if _, err := verifier.Verify(t.Context(), raw); err != nil {
 		t.Errorf("a known key must go on working: %v", err)
+	}
+}
+
+// A flood of tokens with made-up key ids is one question a second to the source, whether it answers or not, and however old
+// the key set is.
+func TestMadeUpKeysAreNoFlood(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []bool{false, true} {
+		c := newClock()
+		signer, _ := newSigner(t, c)
+		var asked atomic.Int64
+		var away atomic.Bool
+		verifier := token.NewVerifier(func(context.Context) ([]byte, error) {
+			asked.Add(1)
+			if away.Load() {
+				return nil, errors.New("connection refused")
+			}
+			return signer.KeySet()
+		}, 0, c.now)
+		good, err := signer.Sign(alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := verifier.Verify(t.Context(), good); err != nil {
+			t.Fatal(err)
+		}
+		away.Store(broken)
+		for _, age := range []time.Duration{2 * time.Second, 2 * time.Minute} {
+			c.advance(age)
+			before := asked.Load()
+			for range 1000 {
+				stranger, _ := newSigner(t, c)
+				raw, err := stranger.Sign(alice)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := verifier.Verify(t.Context(), raw); err == nil {
+					t.Fatal("a key that nobody publishes is accepted")
+				}
+			}
+			if n := asked.Load() - before; n != 1 {
+				t.Errorf("away %t, %v after the last answer: asked %d times, want 1", broken, age, n)
+			}
+		}
 	}
 }
 

@@ -150,7 +150,9 @@ func (v *Verifier) key(ctx context.Context, id string) (ed25519.PublicKey, error
 			v.flight.DoChan("", func() (any, error) { return nil, v.fetch(context.WithoutCancel(ctx)) })
 		}
 		return key, nil
-	case !known && sinceTry < refetchAfter && age < refreshAfter:
+	case !known && sinceTry < refetchAfter && away:
+		return nil, apperr.DependencyUnavailable(errors.New("the signing keys could not be asked for a moment ago"))
+	case !known && sinceTry < refetchAfter:
 		return nil, errors.New("unknown key")
 	}
 

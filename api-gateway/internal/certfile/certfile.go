@@ -9,14 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"sync"
 	"time"
-)
 
-// reloadInterval is how long files are believed without looking at them again: two stats a second at most, however many
-// handshakes there are.
-const reloadInterval = time.Second
+	"shop.example/platform/livefile"
+)
 
 // Files says where the certificate is, in PEM: the leaf first, then intermediates. Without either, there is no TLS.
 type Files struct {
@@ -36,27 +32,21 @@ func (f Files) Validate() error {
 }
 
 // Source holds the certificate as the files have it now.
-type Source struct {
-	files Files
-	log   *slog.Logger
-	now   func() time.Time
-
-	mu       sync.Mutex
-	checked  time.Time // when the files were looked at last
-	loaded   stamps    // of the files that the certificate comes from
-	lastFail string    // so that a broken file is logged once, not every second
-	current  *tls.Certificate
-}
+type Source struct{ files *livefile.Value[*tls.Certificate] }
 
 // Load reads the files, and fails if they don't hold a certificate that is valid now and its key. From then on they are read
 // again when they have changed; while the new ones are broken, or only half of them is there, the old certificate stays in use.
 func Load(files Files, log *slog.Logger, now func() time.Time) (*Source, error) {
-	s := &Source{files: files, log: log, now: now}
-	if err := s.reload(); err != nil {
+	value, err := livefile.Open(livefile.Options[*tls.Certificate]{
+		Name: "certificate of the public port", Files: []string{files.CertFile, files.KeyFile},
+		Load:     func() (*tls.Certificate, error) { return read(files, now()) },
+		Describe: func(c *tls.Certificate) []any { return []any{"not_after", c.Leaf.NotAfter} },
+		Log:      log, Now: now,
+	})
+	if err != nil {
 		return nil, err
 	}
-	s.checked = now()
-	return s, nil
+	return &Source{value}, nil
 }
 
 // Config is for a server: TLS 1.2 and later, and of 1.2 only the suites with forward secrecy and authenticated encryption.
@@ -72,68 +62,17 @@ func (s *Source) Config() *tls.Config {
 	}
 }
 
-func (s *Source) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	if now.Sub(s.checked) < reloadInterval {
-		return s.current, nil
-	}
-	s.checked = now
-	found, err := s.stat()
-	if err == nil && found == s.loaded {
-		return s.current, nil
-	}
-	if err == nil {
-		err = s.reload()
-	}
-	switch {
-	case err == nil:
-		s.lastFail = ""
-		s.log.Info("certificate of the public port reloaded", "not_after", s.current.Leaf.NotAfter)
-	case err.Error() != s.lastFail:
-		s.lastFail = err.Error()
-		s.log.Error("certificate of the public port not reloaded, the old one stays in use", "error", err, "not_after", s.current.Leaf.NotAfter)
-	}
-	return s.current, nil
-}
+func (s *Source) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.files.Get(), nil }
 
-// reload replaces the certificate, or leaves it as it is and says why.
-func (s *Source) reload() error {
-	found, err := s.stat() // before reading: a change in between is seen as one next time
+// read makes a certificate of the files, or says what is wrong with them.
+func read(files Files, now time.Time) (*tls.Certificate, error) {
+	certificate, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("load the certificate %s with the key %s: %w", files.CertFile, files.KeyFile, err)
 	}
-	certificate, err := tls.LoadX509KeyPair(s.files.CertFile, s.files.KeyFile)
-	if err != nil {
-		return fmt.Errorf("load the certificate %s with the key %s: %w", s.files.CertFile, s.files.KeyFile, err)
-	}
-	if now := s.now(); now.Before(certificate.Leaf.NotBefore) || now.After(certificate.Leaf.NotAfter) {
-		return fmt.Errorf("the certificate %s is valid from %s to %s, not now", s.files.CertFile,
+	if now.Before(certificate.Leaf.NotBefore) || now.After(certificate.Leaf.NotAfter) {
+		return nil, fmt.Errorf("the certificate %s is valid from %s to %s, not now", files.CertFile,
 			certificate.Leaf.NotBefore.Format(time.RFC3339), certificate.Leaf.NotAfter.Format(time.RFC3339))
 	}
-	s.current, s.loaded = &certificate, found
-	return nil
-}
-
-// stamps tells whether files were changed.
-type stamps [2]struct {
-	modified time.Time
-	size     int64
-}
-
-func (s *Source) stat() (stamps, error) {
-	var (
-		found stamps
-		errs  []error
-	)
-	for i, name := range []string{s.files.CertFile, s.files.KeyFile} {
-		info, err := os.Stat(name)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("certificate of the public port: %w", err))
-			continue
-		}
-		found[i].modified, found[i].size = info.ModTime(), info.Size()
-	}
-	return found, errors.Join(errs...)
+	return &certificate, nil
 }

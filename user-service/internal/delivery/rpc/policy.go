@@ -15,11 +15,11 @@ var Policy = grpcserver.Policy{
 	userv1.AuthService_ListSessions_FullMethodName:     {Callers: []string{grpcserver.Gateway}, User: true},
 	userv1.AuthService_EndSession_FullMethodName:       {Callers: []string{grpcserver.Gateway}, User: true},
 	userv1.AuthService_EndOtherSessions_FullMethodName: {Callers: []string{grpcserver.Gateway}, User: true},
-	// Everybody verifies access tokens.
-	userv1.AuthService_GetSigningKeys_FullMethodName: {Callers: []string{
+	// Everybody verifies access tokens, whatever flood there is.
+	userv1.AuthService_GetSigningKeys_FullMethodName: {Vital: true, Callers: []string{
 		grpcserver.Gateway, grpcserver.ProductService, grpcserver.CartService, grpcserver.OrderService,
 	}},
-	userv1.AuthService_ListEndedSessions_FullMethodName: {Callers: []string{
+	userv1.AuthService_ListEndedSessions_FullMethodName: {Vital: true, Callers: []string{
 		grpcserver.Gateway, grpcserver.ProductService, grpcserver.CartService, grpcserver.OrderService,
 	}},
 
