@@ -16,6 +16,7 @@ import (
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	"shop.example/platform/rpcerr"
+	userv1 "shop.example/proto/user/v1"
 )
 
 const (
@@ -34,6 +35,14 @@ const (
 	healthCheckPath = "/grpc.health.v1.Health/Check"
 )
 
+// vital are the calls that neither breaker nor bulkhead holds back. Each is made a few times a minute, whatever the load: health
+// checks are how one sees that a service is back, and without the others nobody is recognised, and nothing is taken back.
+var vital = map[string]bool{
+	healthCheckPath: true,
+	userv1.AuthService_GetSigningKeys_FullMethodName:    true,
+	userv1.AuthService_ListEndedSessions_FullMethodName: true,
+}
+
 // readErrors makes application errors of statuses.
 func readErrors(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if err := invoke(ctx, method, req, reply, conn, opts...); err != nil {
@@ -42,7 +51,7 @@ func readErrors(ctx context.Context, method string, req, reply any, conn *grpc.C
 	return nil
 }
 
-// newBreaker refuses calls at once while the service fails to answer. Health checks pass: they are how one sees it is back.
+// newBreaker refuses calls at once while the service fails to answer. What is vital passes.
 func newBreaker(service string, timeout time.Duration, log *slog.Logger) grpc.UnaryClientInterceptor {
 	patience := min(breakerPatience, timeout/2)
 	breaker := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
@@ -60,7 +69,7 @@ func newBreaker(service string, timeout time.Duration, log *slog.Logger) grpc.Un
 		},
 	})
 	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		if method == healthCheckPath {
+		if vital[method] {
 			return invoke(ctx, method, req, reply, conn, opts...)
 		}
 		var err error
@@ -106,7 +115,7 @@ var errBulkheadFull = apperr.DependencyUnavailable(errors.New("too many calls ar
 func bulkhead(n int) grpc.UnaryClientInterceptor {
 	slots := make(chan struct{}, n)
 	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		if method == healthCheckPath {
+		if vital[method] {
 			return invoke(ctx, method, req, reply, conn, opts...) // a busy service is not away
 		}
 		select {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shop.example/platform/apperr"
+	"shop.example/platform/grpcclient"
 	"shop.example/platform/health"
 	cartv1 "shop.example/proto/cart/v1"
 )
@@ -211,6 +212,10 @@ func TestBulkhead(t *testing.T) {
 	}
 	if err := c.conn.Ping(t.Context()); err != nil {
 		t.Errorf("a busy service is not away: %v", err)
+	}
+	// This server does not know the method; what matters is that it was asked.
+	if _, err := grpcclient.SigningKeys(c.conn)(t.Context()); err == nil || apperr.KindOf(err) == apperr.Unavailable {
+		t.Errorf("the keys can't be asked for beside other calls: %v", err)
 	}
 	close(release)
 	calls.Wait()

@@ -46,10 +46,10 @@ func trimDeadline(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next gr
 }
 
 // limit refuses calls beyond n at a time, at once, rather than letting all become slow. The client may try another replica.
-func limit(n int) grpc.UnaryServerInterceptor {
+func limit(n int, policy Policy) grpc.UnaryServerInterceptor {
 	slots := make(chan struct{}, n)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		if strings.HasPrefix(info.FullMethod, healthPrefix) {
+		if strings.HasPrefix(info.FullMethod, healthPrefix) || policy[info.FullMethod].Vital {
 			return next(ctx, req) // a busy server is alive
 		}
 		select {

@@ -28,6 +28,8 @@ type Rule struct {
 	User bool
 	// Role demands a user with at least this role. It implies User.
 	Role auth.Role
+	// Vital methods are answered however busy the server is: few ask for them, and all the others wait for what they answer.
+	Vital bool
 }
 
 // The names of the calling services, as they stand in policies.

@@ -81,7 +81,7 @@ func New(o Options, register func(grpc.ServiceRegistrar)) (*Server, error) {
 		grpc.ChainUnaryInterceptor(
 			answerErrors(o.Log),
 			recoverPanics,
-			limit(maxInFlight),
+			limit(maxInFlight, o.Policy),
 			trimDeadline,
 			authorize(o.Policy, o.Tokens),
 			validate(validator),

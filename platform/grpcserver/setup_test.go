@@ -54,6 +54,10 @@ func (c carts) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) (*
 	return &cartv1.RemoveItemResponse{}, c.handle(ctx, req)
 }
 
+func (c carts) ClearCart(ctx context.Context, req *cartv1.ClearCartRequest) (*cartv1.ClearCartResponse, error) {
+	return &cartv1.ClearCartResponse{}, c.handle(ctx, req)
+}
+
 func (c carts) RemovePurchased(ctx context.Context, req *cartv1.RemovePurchasedRequest) (*cartv1.RemovePurchasedResponse, error) {
 	return &cartv1.RemovePurchasedResponse{}, c.handle(ctx, req)
 }
@@ -63,7 +67,7 @@ var policy = grpcserver.Policy{
 	cartv1.CartService_AddItem_FullMethodName:         {Callers: []string{grpcserver.Gateway}},
 	cartv1.CartService_SetItem_FullMethodName:         {Callers: []string{grpcserver.Gateway}, User: true},
 	cartv1.CartService_RemoveItem_FullMethodName:      {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
-	cartv1.CartService_ClearCart_FullMethodName:       {Callers: []string{grpcserver.Gateway}},
+	cartv1.CartService_ClearCart_FullMethodName:       {Callers: []string{grpcserver.Gateway}, Vital: true},
 	cartv1.CartService_RemovePurchased_FullMethodName: {Callers: []string{grpcserver.OrderService}},
 }
 

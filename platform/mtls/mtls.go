@@ -8,12 +8,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
@@ -22,16 +19,14 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+
+	"shop.example/platform/livefile"
 )
 
 // TrustDomain is the domain of the ids of all services of the shop.
 const TrustDomain = "shop.example"
 
 var trustDomain = spiffeid.RequireTrustDomainFromString(TrustDomain)
-
-// reloadInterval is how long files are believed without looking at them again. Three stats a second at most, however many
-// handshakes there are; and a second more of an old certificate harms nobody.
-const reloadInterval = time.Second
 
 // Files says where a service's identity is. All are PEM; the certificate file holds the leaf first, then intermediates.
 type Files struct {
@@ -41,16 +36,12 @@ type Files struct {
 }
 
 // Source holds the identity of this process and whom it trusts, as the files say now.
-type Source struct {
-	files Files
+type Source struct{ files *livefile.Value[identity] }
 
-	mu       sync.Mutex
-	now      func() time.Time
-	checked  time.Time // when the files were looked at last
-	loaded   stamps    // of the files that svid and bundle come from
-	lastFail string    // so that a broken file is logged once, not every second
-	svid     *x509svid.SVID
-	bundle   *x509bundle.Bundle
+// identity is what the files make.
+type identity struct {
+	svid   *x509svid.SVID
+	bundle *x509bundle.Bundle
 }
 
 // Load reads the files and fails if they don't make an identity of the shop's trust domain: unreadable, a key that belongs
@@ -58,19 +49,27 @@ type Source struct {
 //
 // From then on changed files are read again when they are needed. If the new ones are broken, or only half of them is there
 // yet, the old identity stays in use and the reason is logged.
-func Load(files Files) (*Source, error) {
-	s := &Source{files: files, now: time.Now}
-	if err := s.reload(); err != nil {
+func Load(files Files) (*Source, error) { return loadAt(files, time.Now) }
+
+// loadAt is Load with a clock.
+func loadAt(files Files, now func() time.Time) (*Source, error) {
+	value, err := livefile.Open(livefile.Options[identity]{
+		Name: "tls identity", Files: []string{files.CertFile, files.KeyFile, files.CAFile},
+		Load: func() (identity, error) { return read(files) },
+		Describe: func(i identity) []any {
+			return []any{"spiffe_id", i.svid.ID.String(), "not_after", i.svid.Certificates[0].NotAfter}
+		},
+		Log: slog.Default(), Now: now,
+	})
+	if err != nil {
 		return nil, err
 	}
-	s.checked = s.now()
-	return s, nil
+	return &Source{value}, nil
 }
 
 // Service is the name of this process according to its certificate.
 func (s *Source) Service() string {
-	svid, _ := s.current()
-	name, _ := service(svid.ID)
+	name, _ := service(s.files.Get().svid.ID)
 	return name
 }
 
@@ -132,89 +131,31 @@ func authorizeServices(id spiffeid.ID, _ [][]*x509.Certificate) error {
 }
 
 // GetX509SVID implements x509svid.Source.
-func (s *Source) GetX509SVID() (*x509svid.SVID, error) {
-	svid, _ := s.current()
-	return svid, nil
-}
+func (s *Source) GetX509SVID() (*x509svid.SVID, error) { return s.files.Get().svid, nil }
 
 // GetX509BundleForTrustDomain implements x509bundle.Source.
 func (s *Source) GetX509BundleForTrustDomain(td spiffeid.TrustDomain) (*x509bundle.Bundle, error) {
-	_, bundle := s.current()
-	return bundle.GetX509BundleForTrustDomain(td)
+	return s.files.Get().bundle.GetX509BundleForTrustDomain(td)
 }
 
-// current returns the identity, after a look at the files if the last one was long enough ago.
-func (s *Source) current() (*x509svid.SVID, *x509bundle.Bundle) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	if now.Sub(s.checked) < reloadInterval {
-		return s.svid, s.bundle
-	}
-	s.checked = now
-	found, err := s.stat()
-	if err == nil && found == s.loaded {
-		return s.svid, s.bundle
-	}
-	if err == nil {
-		err = s.reload()
-	}
-	switch {
-	case err == nil:
-		s.lastFail = ""
-		slog.Info("tls identity reloaded", "spiffe_id", s.svid.ID.String(), "not_after", s.svid.Certificates[0].NotAfter)
-	case err.Error() != s.lastFail:
-		s.lastFail = err.Error()
-		slog.Error("tls identity not reloaded, the old one stays in use", "error", err, "not_after", s.svid.Certificates[0].NotAfter)
-	}
-	return s.svid, s.bundle
-}
-
-// reload replaces the identity, or leaves it as it is and says why.
-func (s *Source) reload() error {
-	found, err := s.stat() // before reading: a change in between is seen as one next time
+// read makes an identity of the files, or says what is wrong with them.
+func read(files Files) (identity, error) {
+	svid, err := x509svid.Load(files.CertFile, files.KeyFile)
 	if err != nil {
-		return err
+		return identity{}, fmt.Errorf("load the certificate %s with the key %s: %w", files.CertFile, files.KeyFile, err)
 	}
-	svid, err := x509svid.Load(s.files.CertFile, s.files.KeyFile)
+	bundle, err := x509bundle.Load(trustDomain, files.CAFile)
 	if err != nil {
-		return fmt.Errorf("load the certificate %s with the key %s: %w", s.files.CertFile, s.files.KeyFile, err)
-	}
-	bundle, err := x509bundle.Load(trustDomain, s.files.CAFile)
-	if err != nil {
-		return fmt.Errorf("load the CA certificates %s: %w", s.files.CAFile, err)
+		return identity{}, fmt.Errorf("load the CA certificates %s: %w", files.CAFile, err)
 	}
 	if bundle.Empty() {
-		return fmt.Errorf("load the CA certificates %s: there are none", s.files.CAFile)
+		return identity{}, fmt.Errorf("load the CA certificates %s: there are none", files.CAFile)
 	}
 	if _, ok := service(svid.ID); !ok {
-		return fmt.Errorf("the certificate %s is for %s, which is not a service of %s", s.files.CertFile, svid.ID, TrustDomain)
+		return identity{}, fmt.Errorf("the certificate %s is for %s, which is not a service of %s", files.CertFile, svid.ID, TrustDomain)
 	}
 	if _, _, err := x509svid.Verify(svid.Certificates, bundle); err != nil {
-		return fmt.Errorf("the certificate %s is not accepted by the CA %s: %w", s.files.CertFile, s.files.CAFile, err)
+		return identity{}, fmt.Errorf("the certificate %s is not accepted by the CA %s: %w", files.CertFile, files.CAFile, err)
 	}
-	s.svid, s.bundle, s.loaded = svid, bundle, found
-	return nil
-}
-
-// stamps tells whether files were changed.
-type stamps [3]struct {
-	modified time.Time
-	size     int64
-}
-
-func (s *Source) stat() (stamps, error) {
-	var (
-		found stamps
-		errs  []error
-	)
-	for i, name := range []string{s.files.CertFile, s.files.KeyFile, s.files.CAFile} {
-		info, err := os.Stat(name)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("tls file: %w", err))
-			continue
-		}
-		found[i].modified, found[i].size = info.ModTime(), info.Size()
-	}
-	return found, errors.Join(errs...)
+	return identity{svid, bundle}, nil
 }

@@ -119,10 +119,16 @@ func TestPeerServiceWithoutProof(t *testing.T) {
 func TestReload(t *testing.T) {
 	t.Parallel()
 	dir := authority(t, "order-service", "cart-service")
-	order, cart := load(t, devca.Files(dir, "order-service")), load(t, devca.Files(dir, "cart-service"))
 	clock := time.Now()
-	cart.SetClock(func() time.Time { return clock })
-	order.SetClock(func() time.Time { return clock })
+	loadAt := func(service string) *mtls.Source {
+		t.Helper()
+		s, err := mtls.LoadAt(devca.Files(dir, service), func() time.Time { return clock })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	order, cart := loadAt("order-service"), loadAt("cart-service")
 	serial := func() string {
 		t.Helper()
 		clock = clock.Add(2 * time.Second) // the files are looked at again
@@ -186,7 +192,7 @@ func TestLoadRefuses(t *testing.T) {
 		files mtls.Files
 		want  string
 	}{
-		{"nothing given", mtls.Files{}, "tls file"},
+		{"nothing given", mtls.Files{}, "tls identity"},
 		{"no such file", mtls.Files{CertFile: good.CertFile, KeyFile: filepath.Join(dir, "none"), CAFile: good.CAFile}, "no such file"},
 		{"the key of another", mtls.Files{CertFile: good.CertFile, KeyFile: devca.KeyFile(dir, "cart-service"), CAFile: good.CAFile}, "does not match"},
 		{"another CA", mtls.Files{CertFile: good.CertFile, KeyFile: good.KeyFile, CAFile: filepath.Join(other, devca.CAFile)}, "not accepted by the CA"},
