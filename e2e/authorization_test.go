@@ -98,6 +98,7 @@ var refusalCodes = map[int]string{
 // request is what a visitor sends.
 type request struct {
 	id      string // goes into the path
+	item    string // {item_id}, where it is the second id of the path
 	body    any
 	headers []string
 }
@@ -188,6 +189,36 @@ var decisions = map[string]decision{
 	"POST /orders/{id}/cancel": {rule: "owner", staffToo: true, ask: anOrder(map[string]string{"reason": "why not"})},
 	"POST /orders/{id}/pay":    {rule: "owner", ask: anOrder(shop.Payment{Method: "card", Token: "tok_ok"})},
 
+	"POST /orders/quote": {rule: "signed_in", ask: func(c scene) request {
+		return request{body: map[string]any{"items": []shop.Item{{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1}}}}
+	}},
+	"POST /orders/{id}/items": {rule: "owner", ask: func(c scene) request {
+		return request{id: anOrder(nil)(c).id, body: shop.Item{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1}}
+	}},
+	"DELETE /orders/{id}/items/{item_id}": {rule: "owner", ask: func(c scene) request {
+		wish := shop.ByCard("", shop.Item{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1}, shop.Item{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1})
+		order := shop.Want[shop.Order](c.t, http.StatusCreated, c.owner.Place(wish))
+		return request{id: order.ID, item: order.Items[1].ID}
+	}},
+	"PATCH /orders/{id}/status": {rule: "staff", ask: func(c scene) request {
+		return request{id: aPaidOrder(c), body: map[string]string{"status": "processing"}}
+	}},
+	"POST /orders/{id}/refunds": {rule: "staff", ask: func(c scene) request {
+		return request{id: aPaidOrder(c), body: shop.Refund{Amount: 1, Reason: "why not"}}
+	}},
+	"POST /payments/events/{provider}": {rule: "anonymous", credentials: true, ask: func(c scene) request {
+		body := `{"data":{"payment":{"reference":"` + uuid.NewString() + `"}}}`
+		return request{id: "test", body: shop.Raw(body), headers: c.s.SignedEvent(c.t, body, time.Now())}
+	}},
+
+	"GET /coupons":         {rule: "admin", ask: plain},
+	"GET /coupons/{id}":    {rule: "admin", ask: aCoupon(nil)},
+	"PATCH /coupons/{id}":  {rule: "admin", ask: aCoupon(map[string]any{"value": 20})},
+	"DELETE /coupons/{id}": {rule: "admin", ask: aCoupon(nil)},
+	"POST /coupons": {rule: "admin", ask: func(scene) request {
+		return request{body: shop.Coupon{Code: "E2E-" + uuid.NewString(), Type: "percent", Value: 10}}
+	}},
+
 	"GET //healthz": {rule: "anonymous", ask: plain},
 	"GET //readyz":  {rule: "anonymous", ask: plain},
 }
@@ -215,6 +246,18 @@ func anOrder(body any) func(scene) request {
 	return func(c scene) request {
 		wish := shop.ByCard("", shop.Item{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1})
 		return request{id: shop.Want[shop.Order](c.t, http.StatusCreated, c.owner.Place(wish)).ID, body: body}
+	}
+}
+
+// aPaidOrder is one of the owner's, confirmed.
+func aPaidOrder(c scene) string {
+	wish := shop.ByCard("tok_ok", shop.Item{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1})
+	return shop.Want[shop.Order](c.t, http.StatusCreated, c.owner.Place(wish)).ID
+}
+
+func aCoupon(body any) func(scene) request {
+	return func(c scene) request {
+		return request{id: c.s.NewCoupon(c.t, shop.Coupon{Type: "percent", Value: 10}).ID, body: body}
 	}
 }
 
@@ -357,6 +400,9 @@ func each(t *testing.T, name string, cells [][]*cell, run func(*testing.T, *cell
 // send sends the request of a cell.
 func (c *cell) send(me *shop.Customer) *shop.Answer {
 	path := c.operation.path
+	if c.request.item != "" {
+		path = strings.Replace(path, "{item_id}", c.request.item, 1)
+	}
 	if before, rest, found := strings.Cut(path, "{"); found {
 		_, after, _ := strings.Cut(rest, "}")
 		path = before + c.request.id + after

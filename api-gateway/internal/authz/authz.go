@@ -87,6 +87,18 @@ var Table = map[string]Rule{
 	"get-order":             Owner,
 	"cancel-order":          Owner,
 	"pay-order":             Owner,
+	"quote-order":           SignedIn,
+	"add-order-item":        Owner,
+	"remove-order-item":     Owner,
+	"set-order-status":      Staff,
+	"refund-order":          Staff,
+	"receive-payment-event": Credential, // signed by the provider, which order-service knows
+
+	"list-coupons":  Admin,
+	"create-coupon": Admin,
+	"get-coupon":    Admin,
+	"update-coupon": Admin,
+	"delete-coupon": Admin,
 
 	"get-liveness":  Anonymous,
 	"get-readiness": Anonymous,

@@ -63,6 +63,12 @@ type created[T any] struct {
 	Body     T
 }
 
+// changed is the answer to the change of a resource with a version.
+type changed[T any] struct {
+	ETag string `header:"ETag"`
+	Body T
+}
+
 type createCategoryInput struct {
 	Body struct {
 		Name        string `json:"name" minLength:"1" maxLength:"200" example:"Bicycles"`

@@ -63,9 +63,14 @@ var failures = map[string]failure{
 	"idempotency_in_progress": {status: http.StatusConflict, detail: "The first request with this Idempotency-Key is still running. Try again in a moment."},
 	"cart_empty":              {status: http.StatusUnprocessableEntity, detail: "There is nothing in the cart."},
 	"coupon_invalid": {
-		status: http.StatusUnprocessableEntity, detail: "There is no such coupon.",
+		status: http.StatusUnprocessableEntity, detail: "The coupon can't be used.",
 		errors: []FieldError{{Location: "body.coupon_code", Message: "is not a coupon of this shop"}},
 	},
+	"coupon_exhausted": {
+		status: http.StatusConflict, detail: "The coupon has been used up.",
+		errors: []FieldError{{Location: "body.coupon_code", Message: "has been used as often as it may be"}},
+	},
+	"code_taken": {status: http.StatusConflict, detail: "Another coupon has this code."},
 	"out_of_stock": {
 		status: http.StatusConflict, detail: "There is not enough in stock.",
 		errors: []FieldError{{Location: "body.items[0]", Message: "only 1 is left", members: map[string]any{"product_id": exampleProductID, "available": 1}}},
@@ -80,9 +85,23 @@ var failures = map[string]failure{
 	"payment_failed": {
 		status: http.StatusPaymentRequired, detail: "The payment provider could not take the payment.", members: map[string]any{"order_id": exampleID},
 	},
-	"order_not_payable":  {status: http.StatusConflict, detail: "Only a pending order that is not being paid can be paid."},
-	"order_busy":         {status: http.StatusConflict, detail: "The order is being worked on. Try again in a moment."},
-	"invalid_transition": {status: http.StatusConflict, detail: "An order that is shipped can't become cancelled."},
+	"order_not_payable": {status: http.StatusConflict, detail: "Only a pending order that is not being paid can be paid."},
+	"order_busy":        {status: http.StatusConflict, detail: "The order is being worked on. Try again in a moment."},
+	"invalid_transition": {
+		status: http.StatusConflict, detail: "An order that is shipped can't become cancelled.", members: map[string]any{"order_status": "shipped"},
+	},
+	"order_not_editable": {status: http.StatusConflict, detail: "Only a pending order that is not being paid can be changed."},
+	"payment_interrupted": {
+		status: http.StatusConflict, detail: "The payment was interrupted, and nothing was charged. Pay again.", members: map[string]any{"order_id": exampleID},
+	},
+	"not_refundable": {status: http.StatusConflict, detail: "Nothing was paid for this order that could be given back."},
+	"refund_exceeds_payment": {
+		status: http.StatusConflict, detail: "This is more than was paid and not given back yet.", members: map[string]any{"refundable": 1999},
+	},
+	"refund_failed": {
+		status: http.StatusConflict, detail: "The payment provider refuses this refund. Nothing was given back.",
+		members: map[string]any{"order_id": exampleID, "refund_id": exampleRefundID},
+	},
 	"checkout_interrupted": {
 		status: http.StatusConflict, detail: "The checkout was interrupted and the order cancelled; nothing was charged. Order again, with a new Idempotency-Key.",
 		members: map[string]any{"order_id": exampleID},

@@ -40,6 +40,7 @@ func document() *huma.OpenAPI {
 			{Name: "stock", Description: "How many there are, for staff."},
 			{Name: "cart", Description: "What a customer means to buy."},
 			{Name: "orders", Description: "Checkout, payment and what became of it."},
+			{Name: "coupons", Description: "What makes orders cheaper, for admins."},
 			{Name: "operations", Description: "For who runs the shop."},
 		},
 		Components: &huma.Components{

@@ -13,6 +13,8 @@ const (
 	exampleProductID  = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"
 	exampleCategoryID = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e21"
 	exampleUserID     = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e31"
+	exampleItemID     = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e41"
+	exampleRefundID   = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e51"
 	exampleJWT        = "header.payload.signature"
 	exampleOpaque     = "an-opaque-string"
 	exampleRequestID  = "5f0e6f3a-54c1-4d1e-8f53-0d6f6ff1c1de"
@@ -104,7 +106,7 @@ func exampleOrderWith(payment, status, by, note string) Order {
 	o := Order{
 		ID: exampleID, Number: "7K3M9-QXD2V", UserID: exampleUserID, Status: status,
 		Items: []OrderItem{{
-			ID: "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e41", ProductID: exampleProductID, SKU: "BELL-1", Name: "Brass bell", Quantity: 2,
+			ID: exampleItemID, ProductID: exampleProductID, SKU: "BELL-1", Name: "Brass bell", Quantity: 2,
 			UnitPrice: euros(1999), LineTotal: euros(3998),
 		}},
 		Subtotal: euros(3998), Discount: euros(0), Shipping: euros(490), Total: euros(4488), Currency: "EUR",
@@ -125,7 +127,45 @@ var (
 	exampleOrder          = exampleOrderWith("captured", "confirmed", "system", "")
 	exampleUnsettledOrder = exampleOrderWith("pending", "pending", "", "")
 	exampleCancelledOrder = exampleOrderWith("voided", "cancelled", exampleUserID, "Ordered twice by mistake.")
+	exampleEditedOrder    = exampleOrderWith("none", "pending", "", "")
 )
+
+var exampleShippedOrder = func() Order {
+	o := exampleOrderWith("captured", "shipped", exampleUserID, "Handed over to the carrier.")
+	o.Tracking = "https://carrier.example/track/4711"
+	return o
+}()
+
+var exampleRefundedOrder = func() Order {
+	o := exampleOrderWith("partially_refunded", "delivered", exampleUserID, "")
+	o.Refunds = []Refund{{
+		ID: exampleRefundID, Amount: euros(1999), Items: []RefundedItem{{ItemID: exampleItemID, Quantity: 1}},
+		Reason: "One bell was broken.", Restock: false, By: exampleUserID, At: exampleLater,
+	}}
+	o.Payment.Refunded = &o.Refunds[0].Amount
+	return o
+}()
+
+var exampleQuote = Quote{
+	Items: []QuotedItem{{
+		ProductID: exampleProductID, SKU: "BELL-1", Name: "Brass bell", Quantity: 2, UnitPrice: euros(1999), LineTotal: euros(3998),
+	}},
+	Subtotal: euros(3998), Discount: euros(400), Shipping: euros(490), Total: euros(4088), Currency: "EUR",
+	Obstacles: []Obstacle{{
+		Code: "out_of_stock", Message: "only 1 left", Location: "body.items[0]", ProductID: exampleProductID, Available: new(int64(1)),
+	}},
+}
+
+var exampleCoupon = Coupon{
+	ID: exampleID, Code: "SPRING-10", Type: "percent", Value: 10, MinSubtotal: new(int64(2500)), EndsAt: &exampleExpiry,
+	MaxUses: new(int64(1000)), MaxUsesPerCustomer: new(int64(1)), Uses: 42, Status: "active", Version: 1,
+}
+
+var exampleEndedCoupon = func() Coupon {
+	c := exampleCoupon
+	c.MaxUsesPerCustomer, c.Status, c.Version = nil, "disabled", 2
+	return c
+}()
 
 var exampleReady = Readiness{Ready: true, Dependencies: []Dependency{{Name: "user-service", Up: true, Optional: true, Since: exampleTime}}}
 
@@ -141,6 +181,7 @@ var examples = func() map[reflect.Type]any {
 		}}},
 		exampleCategory, List[Category]{Items: []Category{exampleCategory}}, exampleProduct, pageOf(exampleProduct), exampleStock,
 		exampleCart, List[ShippingMethod]{Items: []ShippingMethod{exampleShippingMethod}}, exampleOrder, pageOf(exampleOrder),
+		exampleQuote, exampleCoupon, pageOf(exampleCoupon),
 		Liveness{Status: "alive"}, exampleReady,
 	} {
 		all[reflect.TypeOf(example)] = example

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"shop.example/platform/apperr"
+	moneyv1 "shop.example/proto/money/v1"
 	orderv1 "shop.example/proto/order/v1"
 )
 
@@ -59,6 +60,24 @@ type OrderPayment struct {
 	Method    string `json:"method" enum:"card,cash_on_delivery"`
 	Provider  string `json:"provider"`
 	Reference string `json:"reference" doc:"The provider's name for the payment, empty before there is one."`
+	Refunded  *Money `json:"refunded,omitempty" doc:"What has been given back so far, if anything has."`
+}
+
+// Refund is money that was given back.
+type Refund struct {
+	ID      string         `json:"id" format:"uuid"`
+	Amount  Money          `json:"amount"`
+	Items   []RefundedItem `json:"items" doc:"What it was given back for; empty if it was for an amount."`
+	Reason  string         `json:"reason"`
+	Restock bool           `json:"restock" doc:"Whether the pieces went back on the shelf."`
+	By      string         `json:"by" doc:"A user's id, or system."`
+	At      time.Time      `json:"at"`
+}
+
+// RefundedItem is how many pieces of a line money is given back for.
+type RefundedItem struct {
+	ItemID   string `json:"item_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e41"`
+	Quantity int64  `json:"quantity" minimum:"1" maximum:"999" example:"1"`
 }
 
 // HistoryEntry is a state that an order came into.
@@ -84,7 +103,9 @@ type Order struct {
 	ShippingAddress ShippingAddress `json:"shipping_address"`
 	ShippingMethod  string          `json:"shipping_method"`
 	CouponCode      string          `json:"coupon_code,omitempty"`
+	Tracking        string          `json:"tracking,omitempty" doc:"Where the parcel can be followed; absent before it ships."`
 	Payment         OrderPayment    `json:"payment"`
+	Refunds         []Refund        `json:"refunds,omitempty" doc:"What was given back; absent if nothing was."`
 	History         []HistoryEntry  `json:"history"`
 	Version         int64           `json:"version"`
 	CreatedAt       time.Time       `json:"created_at"`
@@ -125,9 +146,15 @@ type placeOrderOutput struct {
 }
 
 type orderOutput struct {
-	Status int
-	ETag   string `header:"ETag"`
-	Body   Order
+	Status   int
+	ETag     string `header:"ETag"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if this is the answer to an earlier request with the same key."`
+	Body     Order
+}
+
+// Key protects what is done with an order against being done twice.
+type Key struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" example:"9f1c2b7e-again-1" doc:"1 to 255 printable characters. The same key and body answer the first result again, for 24 hours."`
 }
 
 type listOrdersInput struct {
@@ -141,6 +168,7 @@ type listOrdersOutput struct{ Body Page[Order] }
 type cancelOrderInput struct {
 	ByID
 	IfMatch
+	Key
 	Body *struct {
 		Reason string `json:"reason,omitempty" maxLength:"500" example:"Ordered twice by mistake."`
 	} `nameHint:"Cancellation"`
@@ -148,10 +176,10 @@ type cancelOrderInput struct {
 
 type payOrderInput struct {
 	ByID
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" example:"9f1c2b7e-pay-1" doc:"1 to 255 printable characters, the same for each retry of this payment. An order is paid once, however often it is tried."`
-	Body           struct {
+	Key
+	Body struct {
 		Method string `json:"method" enum:"card,cash_on_delivery" example:"card"`
-		Token  string `json:"token" minLength:"1" maxLength:"255" example:"tok_ok"`
+		Token  string `json:"token,omitempty" maxLength:"255" doc:"Stands for the means of payment at the provider; card needs one." example:"tok_ok"`
 	} `nameHint:"OrderPaymentAttempt"`
 }
 
@@ -177,7 +205,7 @@ func (s *Server) registerOrders() {
 			"is cancelled. Without `payment.token` the order is left pending, to be paid by `/orders/{id}/pay`.",
 		Metadata: map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyRequired},
 	}, s.placeOrder, "idempotency_key_missing", "payment_declined", "payment_failed", "out_of_stock", "total_changed", "checkout_interrupted",
-		"idempotency_in_progress", "idempotency_key_reused", "cart_empty", "product_unavailable", "coupon_invalid")
+		"idempotency_in_progress", "idempotency_key_reused", "cart_empty", "product_unavailable", "coupon_invalid", "coupon_exhausted")
 	register(s, huma.Operation{
 		OperationID: "list-orders", Method: http.MethodGet, Path: base + "/orders",
 		Summary: "My orders, newest first; everybody's for staff", Tags: tags,
@@ -189,15 +217,19 @@ func (s *Server) registerOrders() {
 	register(s, huma.Operation{
 		OperationID: "cancel-order", Method: http.MethodPost, Path: base + "/orders/{id}/cancel", DefaultStatus: http.StatusOK,
 		Summary: "Cancel an order that has not shipped", Tags: tags,
-		Description: "Its stock goes back, its payment is voided or refunded. Cancelling a cancelled order changes nothing.",
-		Metadata:    map[string]any{metaExample: exampleCancelledOrder},
-	}, s.cancelOrder, "invalid_transition", "order_busy")
+		Description: "Its stock and the use of its coupon go back, its payment is voided or refunded. Cancelling a cancelled order changes nothing.",
+		Metadata:    map[string]any{metaExample: exampleCancelledOrder, metaIdempotency: keyOptional},
+	}, s.cancelOrder, "invalid_transition", "order_busy", "idempotency_in_progress", "idempotency_key_reused")
 	register(s, huma.Operation{
 		OperationID: "pay-order", Method: http.MethodPost, Path: base + "/orders/{id}/pay", DefaultStatus: http.StatusOK, Responses: unsettled(),
 		Summary: "Pay a pending order", Tags: tags,
-		Description: "An order whose payment is declined stays pending and can be paid again.",
+		Description: "An order whose payment is declined stays pending and can be paid again. An order is paid once, however often it is tried.",
 		Metadata:    map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyOptional},
-	}, s.payOrder, "payment_declined", "payment_failed", "order_not_payable", "order_busy", "out_of_stock", "checkout_interrupted")
+	}, s.payOrder, "payment_declined", "payment_failed", "order_not_payable", "order_busy", "out_of_stock", "payment_interrupted",
+		"idempotency_in_progress", "idempotency_key_reused")
+	s.registerQuote()
+	s.registerOrderItems()
+	s.registerOrderKeeping()
 }
 
 func (s *Server) listShippingMethods(ctx context.Context, in *IfNoneMatch) (*Cacheable[List[ShippingMethod]], error) {
@@ -218,10 +250,8 @@ func (s *Server) placeOrder(ctx context.Context, in *placeOrderInput) (*placeOrd
 		return nil, apperr.InvalidField("body.shipping_address", "expected shipping_address or address_id to be present")
 	}
 	answer, err := s.services.Orders.PlaceOrder(ctx, &orderv1.PlaceOrderRequest{
-		IdempotencyKey: in.IdempotencyKey,
-		Items: convertAll(in.Body.Items, func(i RequestedItem) *orderv1.RequestedItem {
-			return &orderv1.RequestedItem{ProductId: i.ProductID, Quantity: i.Quantity}
-		}),
+		IdempotencyKey:  in.IdempotencyKey,
+		Items:           requestedItems(in.Body.Items),
 		AddressId:       in.Body.AddressID,
 		ShippingAddress: in.Body.ShippingAddress.proto(),
 		ShippingMethod:  in.Body.ShippingMethod,
@@ -273,7 +303,7 @@ func (s *Server) getOrder(ctx context.Context, in *ByID) (*orderOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return orderAnswer(answer.GetOrder(), false), nil
+	return orderAnswer(answer.GetOrder(), false, false), nil
 }
 
 func (s *Server) cancelOrder(ctx context.Context, in *cancelOrderInput) (*orderOutput, error) {
@@ -281,7 +311,7 @@ func (s *Server) cancelOrder(ctx context.Context, in *cancelOrderInput) (*orderO
 	if err != nil {
 		return nil, err
 	}
-	request := &orderv1.CancelOrderRequest{OrderId: in.ID, IfVersion: version}
+	request := &orderv1.CancelOrderRequest{OrderId: in.ID, IfVersion: version, IdempotencyKey: in.IdempotencyKey}
 	if in.Body != nil {
 		request.Reason = in.Body.Reason
 	}
@@ -289,22 +319,23 @@ func (s *Server) cancelOrder(ctx context.Context, in *cancelOrderInput) (*orderO
 	if err != nil {
 		return nil, err
 	}
-	return orderAnswer(answer.GetOrder(), false), nil
+	return orderAnswer(answer.GetOrder(), false, answer.GetReplayed()), nil
 }
 
 func (s *Server) payOrder(ctx context.Context, in *payOrderInput) (*orderOutput, error) {
 	answer, err := s.services.Orders.PayOrder(ctx, &orderv1.PayOrderRequest{
 		OrderId: in.ID, PaymentMethod: paymentMethod(in.Body.Method), PaymentToken: in.Body.Token,
+		IdempotencyKey: in.IdempotencyKey,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return orderAnswer(answer.GetOrder(), answer.GetSettling()), nil
+	return orderAnswer(answer.GetOrder(), answer.GetSettling(), answer.GetReplayed()), nil
 }
 
-func orderAnswer(o *orderv1.Order, settling bool) *orderOutput {
+func orderAnswer(o *orderv1.Order, settling, again bool) *orderOutput {
 	order := orderOf(o)
-	out := &orderOutput{Status: http.StatusOK, ETag: etag(order.Version), Body: order}
+	out := &orderOutput{Status: http.StatusOK, ETag: etag(order.Version), Replayed: replayed(again), Body: order}
 	if settling {
 		out.Status = http.StatusAccepted
 	}
@@ -332,14 +363,38 @@ func orderOf(o *orderv1.Order) Order {
 			Recipient: a.GetRecipient(), Line1: a.GetLine1(), Line2: a.GetLine2(), City: a.GetCity(), Region: a.GetRegion(),
 			PostalCode: a.GetPostalCode(), Country: a.GetCountry(), Phone: a.GetPhone(),
 		},
-		ShippingMethod: o.GetShippingMethod(), CouponCode: o.GetCouponCode(),
+		ShippingMethod: o.GetShippingMethod(), CouponCode: o.GetCouponCode(), Tracking: o.GetTracking(), Refunds: convertAll(o.GetRefunds(), refundOf),
 		Payment: OrderPayment{
 			Status: enumName(o.GetPayment().GetStatus(), "PAYMENT_STATUS_"), Method: enumName(o.GetPayment().GetMethod(), "PAYMENT_METHOD_"),
 			Provider: o.GetPayment().GetProvider(), Reference: o.GetPayment().GetReference(),
+			Refunded: givenBack(o.GetPayment().GetRefunded()),
 		},
 		History: convertAll(o.GetHistory(), func(h *orderv1.HistoryEntry) HistoryEntry {
 			return HistoryEntry{Status: enumName(h.GetStatus(), "ORDER_STATUS_"), At: instant(h.GetAt()), By: h.GetBy(), Note: h.GetNote()}
 		}),
 		Version: o.GetVersion(), CreatedAt: instant(o.GetCreatedAt()), UpdatedAt: instant(o.GetUpdatedAt()),
 	}
+}
+
+func refundOf(r *orderv1.Refund) Refund {
+	return Refund{
+		ID: r.GetId(), Amount: money(r.GetAmount(), ""), Reason: r.GetReason(), Restock: r.GetRestock(), By: r.GetBy(), At: instant(r.GetAt()),
+		Items: convertAll(r.GetItems(), func(i *orderv1.RefundedItem) RefundedItem {
+			return RefundedItem{ItemID: i.GetItemId(), Quantity: i.GetQuantity()}
+		}),
+	}
+}
+
+// givenBack is absent where nothing was.
+func givenBack(m *moneyv1.Money) *Money {
+	if m.GetAmount() == 0 {
+		return nil
+	}
+	return optionalMoney(m)
+}
+
+func requestedItems(items []RequestedItem) []*orderv1.RequestedItem {
+	return convertAll(items, func(i RequestedItem) *orderv1.RequestedItem {
+		return &orderv1.RequestedItem{ProductId: i.ProductID, Quantity: i.Quantity}
+	})
 }

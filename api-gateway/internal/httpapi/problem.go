@@ -307,7 +307,7 @@ func humaProblem(ctx huma.Context, status int, message string, errs ...error) hu
 // aliases are the fields of services' requests that the REST contract calls otherwise, by operation.
 var aliases = map[string]map[string]string{
 	"place-order":   {"payment_method": "payment.method", "payment_token": "payment.token", "idempotency_key": "header.Idempotency-Key"},
-	"pay-order":     {"payment_method": "method", "payment_token": "token"},
+	"pay-order":     {"payment_method": "method", "payment_token": "token", "payment.token": "token"},
 	"adjust-stock":  {"idempotency_key": "header.Idempotency-Key"},
 	"list-products": {"query": "q"},
 	"list-users":    {"query": "q"},

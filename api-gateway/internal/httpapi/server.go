@@ -54,6 +54,7 @@ type Services struct {
 	Stock     productv1.StockServiceClient
 	Carts     cartv1.CartServiceClient
 	Orders    orderv1.OrderServiceClient
+	Coupons   orderv1.CouponServiceClient
 }
 
 // Options are what a server needs.
@@ -149,6 +150,8 @@ func New(o Options) (*Server, error) {
 	s.registerStock()
 	s.registerCart()
 	s.registerOrders()
+	s.registerCoupons()
+	s.registerPayments()
 	s.registerOperations()
 	if err := authz.Complete(authz.Table, s.operations); err != nil {
 		return nil, err

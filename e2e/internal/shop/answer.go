@@ -226,7 +226,7 @@ func plain(name string, value any) error {
 			}
 		}
 	case map[string]any:
-		if _, is := v["amount"]; is {
+		if _, is := v["amount"].(map[string]any); v["amount"] != nil && !is { // that of a refund is money itself
 			if currency, _ := v["currency"].(string); len(currency) != 3 {
 				return fmt.Errorf("%s is an amount of %v", name, v["currency"])
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,12 +26,23 @@ type Order struct {
 	Currency       string  `json:"currency"`
 	Address        Address `json:"shipping_address"`
 	ShippingMethod string  `json:"shipping_method"`
+	CouponCode     string  `json:"coupon_code"`
+	Tracking       string  `json:"tracking"`
 	Payment        struct {
 		Status    string `json:"status"`
 		Method    string `json:"method"`
 		Provider  string `json:"provider"`
 		Reference string `json:"reference"`
+		Refunded  Money  `json:"refunded"`
 	} `json:"payment"`
+	Refunds []struct {
+		ID      string     `json:"id"`
+		Amount  Money      `json:"amount"`
+		Items   []Returned `json:"items"`
+		Reason  string     `json:"reason"`
+		Restock bool       `json:"restock"`
+		By      string     `json:"by"`
+	} `json:"refunds"`
 	History []struct {
 		Status string    `json:"status"`
 		At     time.Time `json:"at"`
@@ -58,6 +70,71 @@ type Line struct {
 	Quantity  int64  `json:"quantity"`
 	UnitPrice Money  `json:"unit_price"`
 	LineTotal Money  `json:"line_total"`
+}
+
+// Returned are pieces of a line that money is given back for.
+type Returned struct {
+	ItemID   string `json:"item_id"`
+	Quantity int64  `json:"quantity"`
+}
+
+// Refund is a wish to give money back: an amount, or what was paid for items, or else all that is left.
+type Refund struct {
+	Amount  int64      `json:"amount,omitempty"`
+	Items   []Returned `json:"items,omitempty"`
+	Reason  string     `json:"reason"`
+	Restock bool       `json:"restock,omitempty"`
+}
+
+// Quote is what an order would cost, and what stands in its way.
+type Quote struct {
+	Items []struct {
+		ProductID string `json:"product_id"`
+		Quantity  int64  `json:"quantity"`
+		LineTotal Money  `json:"line_total"`
+	} `json:"items"`
+	Subtotal  Money  `json:"subtotal"`
+	Discount  Money  `json:"discount"`
+	Shipping  Money  `json:"shipping"`
+	Total     Money  `json:"total"`
+	Currency  string `json:"currency"`
+	Obstacles []struct {
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		Location  string `json:"location"`
+		ProductID string `json:"product_id"`
+		Available *int64 `json:"available"`
+	} `json:"obstacles"`
+}
+
+// Coupon makes orders cheaper.
+type Coupon struct {
+	ID                 string `json:"id,omitempty"`
+	Code               string `json:"code"`
+	Type               string `json:"type"`
+	Value              int64  `json:"value,omitempty"`
+	MinSubtotal        *int64 `json:"min_subtotal,omitempty"`
+	EndsAt             string `json:"ends_at,omitempty"`
+	MaxUses            *int64 `json:"max_uses,omitempty"`
+	MaxUsesPerCustomer *int64 `json:"max_uses_per_customer,omitempty"`
+	Uses               int64  `json:"uses,omitempty"`
+	Status             string `json:"status,omitempty"`
+	Version            int64  `json:"version,omitempty"`
+}
+
+// NewCoupon makes a coupon with a code of its own.
+func (s *Shop) NewCoupon(t testing.TB, terms Coupon) Coupon {
+	t.Helper()
+	terms.Code = "E2E-" + strings.ToUpper(uuid.NewString())
+	return Want[Coupon](t, http.StatusCreated, s.Admin(t).Post("/coupons", terms))
+}
+
+// WantUses checks how often a coupon counts as used.
+func (s *Shop) WantUses(t testing.TB, coupon Coupon, want int64) {
+	t.Helper()
+	if got := Want[Coupon](t, http.StatusOK, s.Admin(t).Get("/coupons/"+coupon.ID)).Uses; got != want {
+		t.Errorf("coupon %s: %d uses, want %d", coupon.Code, got, want)
+	}
 }
 
 // Cart is what somebody means to buy.
@@ -114,6 +191,7 @@ type Wish struct {
 	Address        Address `json:"shipping_address,omitzero"`
 	ShippingMethod string  `json:"shipping_method"`
 	Payment        Payment `json:"payment"`
+	CouponCode     string  `json:"coupon_code,omitempty"`
 	ExpectedTotal  *Money  `json:"expected_total,omitempty"`
 }
 
