@@ -885,7 +885,8 @@ func (x *ListEndedSessionsRequest) GetSince() *timestamppb.Timestamp {
 type ListEndedSessionsResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	SessionIds []string               `protobuf:"bytes,1,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
-	// What to ask from next: a little before now, because endings become visible a little after their time.
+	// What to ask from next: a little before now, because endings become visible a little after their time; or right behind
+	// the last one, when there are more than one answer holds.
 	NextSince     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_since,json=nextSince,proto3" json:"next_since,omitempty"`
 	ChangedUsers  []*UserAccess          `protobuf:"bytes,3,rep,name=changed_users,json=changedUsers,proto3" json:"changed_users,omitempty"`
 	unknownFields protoimpl.UnknownFields
