@@ -97,6 +97,9 @@ var (
 	errRoleTooLow  = apperr.New(apperr.PermissionDenied, apperr.PermissionDenied.DefaultReason(), "You may not do this.")
 )
 
+// Tokenless says whether an access token is not looked at.
+func (r Rule) Tokenless() bool { return r.tokenless }
+
 // Check returns nil if the caller may use the operation; p is meaningful only if signedIn, and tokenErr is why the token
 // that was sent is not accepted. Errors: tokenErr, unauthenticated, permission_denied.
 func (r Rule) Check(p auth.Principal, signedIn bool, tokenErr error) error {

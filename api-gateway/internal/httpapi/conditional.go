@@ -31,6 +31,9 @@ func locationOf(collection, id string) string { return base + "/" + collection +
 // strongTag is one strong entity tag (RFC 9110, 8.8.3).
 var strongTag = regexp.MustCompile(`^"([\x21\x23-\x7e\x80-\xff]*)"$`)
 
+// versionTag is what our tags of versions are made of: there is one way to write each.
+var versionTag = regexp.MustCompile(`^(0|[1-9][0-9]*)(?:-[A-Za-z0-9_-]+)?$`)
+
 // IfMatch is the precondition of writes.
 type IfMatch struct {
 	IfMatch string `header:"If-Match" maxLength:"200" example:"\"3\"" doc:"The ETag that was read; if it is stale, the answer is 412 and nothing changes."`
@@ -47,9 +50,15 @@ func (m IfMatch) version() (*int64, error) {
 		return nil, apperr.New(apperr.Malformed, apperr.Malformed.DefaultReason(), `If-Match must hold one entity tag, such as "3".`)
 	}
 	// The tag of a representation that changes without its version has a digest after the version.
-	number, _, _ := strings.Cut(parts[1], "-")
-	version, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || version < 0 || weak { // If-Match compares strongly: a weak tag never matches
+	ours := versionTag.FindStringSubmatch(parts[1])
+	var (
+		version int64
+		err     error
+	)
+	if ours != nil {
+		version, err = strconv.ParseInt(ours[1], 10, 64)
+	}
+	if ours == nil || err != nil || weak { // If-Match compares strongly: a weak tag never matches
 		return nil, apperr.New(apperr.VersionMismatch, apperr.VersionMismatch.DefaultReason(), "It was changed meanwhile. Read it again.")
 	}
 	return &version, nil

@@ -161,19 +161,12 @@ func problemOf(err error) *Problem {
 // be a password, or the whole body: only the location and the message are taken over.
 func problemOfHuma(status int, message string, errs []error) *Problem {
 	var (
-		tooLarge *http.MaxBytesError
-		ours     *Problem
-		joined   = errors.Join(errs...)
+		ours   *Problem
+		joined = errors.Join(errs...)
 	)
 	switch {
-	case errors.As(joined, &tooLarge):
-		return bodyTooLarge()
 	case errors.As(joined, &ours):
 		return ours
-	case status == http.StatusInternalServerError && message == "cannot read request body":
-		p := newProblem(http.StatusBadRequest, "malformed_request", "The body could not be read to its end.")
-		p.cause = joined
-		return p
 	case status >= http.StatusInternalServerError && joined != nil:
 		return problemOf(joined)
 	}
@@ -195,8 +188,6 @@ func problemOfHuma(status int, message string, errs []error) *Problem {
 		return newProblem(status, "malformed_request", detail)
 	case http.StatusUnsupportedMediaType:
 		return unsupportedMediaType()
-	case http.StatusRequestTimeout:
-		return newProblem(status, "request_timeout", "The body did not arrive in time.")
 	case http.StatusUnprocessableEntity:
 		// What can't be an id names nothing that exists; that is all a client needs to know.
 		if slices.ContainsFunc(fields, func(f FieldError) bool { return strings.HasPrefix(f.Location, "path.") }) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -36,6 +37,7 @@ const base = "/api/v1"
 const (
 	metaTimeout     = "timeout"     // time.Duration, if it is not the usual one
 	metaIdempotency = "idempotency" // idempotency, if the operation honours a key
+	metaProof       = "proof"       // proof, if the body proves who is asking
 )
 
 type idempotency int
@@ -43,6 +45,16 @@ type idempotency int
 const (
 	keyOptional idempotency = iota
 	keyRequired
+)
+
+// proof is what a body proves with. The addresses of such operations have no parameters.
+type proof int
+
+const (
+	// proofPassword takes a password, of which user-service makes a hash.
+	proofPassword proof = iota + 1
+	// proofToken takes a refresh token.
+	proofToken
 )
 
 // Services are the clients of the services behind the gateway.
@@ -79,9 +91,13 @@ type Server struct {
 	limiter  *ratelimit.Limiter
 	clients  clientip.Resolver
 	cors     CORS
-	slots    chan struct{}
-	bodies   chan struct{}
 	log      *slog.Logger
+
+	// The gates: see admit.go.
+	guard                             *ratelimit.Limiter
+	byClient, largeByClient           shares
+	open, slots, hashing, bodies      chan struct{}
+	tokenless, credentials, passwords map[string]bool // by operationKey
 
 	api        huma.API
 	router     chi.Router
@@ -115,7 +131,11 @@ func init() {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
-		cors: o.CORS, slots: make(chan struct{}, o.MaxInFlight), bodies: make(chan struct{}, maxLargeBodies), log: o.Log, router: chi.NewRouter(),
+		cors: o.CORS, log: o.Log, router: chi.NewRouter(),
+		open: make(chan struct{}, openPerSlot*o.MaxInFlight), slots: make(chan struct{}, o.MaxInFlight),
+		hashing: make(chan struct{}, passwordsInFlight), bodies: make(chan struct{}, maxLargeBodies),
+		guard:     ratelimit.New(nil, o.Log, time.Now),
+		tokenless: make(map[string]bool), credentials: make(map[string]bool), passwords: make(map[string]bool),
 	}
 	s.router.Use(
 		// A name of our own: the default is the Host that the client sends, which would make a series for each that it invents.
@@ -123,12 +143,13 @@ func New(o Options) (*Server, error) {
 		s.record,
 		recoverPanics,
 		s.allowOrigins,
-		s.shed,
+		s.admit,
+		s.readBody,
+		s.work,
 		s.authenticate,
 		s.limit,
 		s.answerPreflights,
 		refuseGarbage,
-		s.limitBody,
 		chimiddleware.GetHead,
 	)
 	s.router.NotFound(nothingHere)
@@ -180,6 +201,10 @@ func register[I, O any](s *Server, op huma.Operation, handler func(context.Conte
 		op.Metadata = make(map[string]any)
 	}
 	op.Metadata[metaCodes] = codes
+	key := op.Method + " " + op.Path
+	proof, _ := op.Metadata[metaProof].(proof)
+	s.tokenless[key] = authz.Table[op.OperationID].Tokenless()
+	s.credentials[key], s.passwords[key] = proof != 0, proof == proofPassword
 	huma.Register(s.api, op, handler)
 }
 
