@@ -2273,7 +2273,7 @@ type ListProductsRequest struct {
 	Query string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	// An id or a slug; descendants are included.
 	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
-	// Minor units.
+	// Minor units of the list price.
 	MinPrice      *int64      `protobuf:"varint,3,opt,name=min_price,json=minPrice,proto3,oneof" json:"min_price,omitempty"`
 	MaxPrice      *int64      `protobuf:"varint,4,opt,name=max_price,json=maxPrice,proto3,oneof" json:"max_price,omitempty"`
 	InStock       *bool       `protobuf:"varint,5,opt,name=in_stock,json=inStock,proto3,oneof" json:"in_stock,omitempty"`
@@ -3272,15 +3272,15 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"if_version\x18\x02 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
 	"\v_if_version\"G\n" +
 	"\x16ArchiveProductResponse\x12-\n" +
-	"\aproduct\x18\x01 \x01(\v2\x13.product.v1.ProductR\aproduct\"\xcf\x04\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.product.v1.ProductR\aproduct\"\xd7\x04\n" +
 	"\x0fImportedProduct\x12\x1b\n" +
 	"\x04line\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\x04line\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x17\n" +
 	"\x04slug\x18\x03 \x01(\tH\x00R\x04slug\x88\x01\x01\x12\x17\n" +
 	"\x04name\x18\x04 \x01(\tH\x01R\x04name\x88\x01\x01\x120\n" +
 	"\x11short_description\x18\x05 \x01(\tH\x02R\x10shortDescription\x88\x01\x01\x12%\n" +
-	"\vdescription\x18\x06 \x01(\tH\x03R\vdescription\x88\x01\x01\x12%\n" +
-	"\x05price\x18\a \x01(\v2\x0f.money.v1.MoneyR\x05price\x12B\n" +
+	"\vdescription\x18\x06 \x01(\tH\x03R\vdescription\x88\x01\x01\x12-\n" +
+	"\x05price\x18\a \x01(\v2\x0f.money.v1.MoneyB\x06\xbaH\x03\xd8\x01\x03R\x05price\x12B\n" +
 	"\fcategory_ids\x18\b \x01(\v2\x17.product.v1.CategoryIdsB\x06\xbaH\x03\xd8\x01\x03R\vcategoryIds\x122\n" +
 	"\x06images\x18\t \x01(\v2\x12.product.v1.ImagesB\x06\xbaH\x03\xd8\x01\x03R\x06images\x12>\n" +
 	"\n" +

@@ -55,10 +55,11 @@ type CatalogServiceClient interface {
 	DeleteCategory(ctx context.Context, in *DeleteCategoryRequest, opts ...grpc.CallOption) (*DeleteCategoryResponse, error)
 	// CreateProduct adds a product with no stock. Errors: conflict sku_taken or slug_taken, invalid.
 	CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*CreateProductResponse, error)
-	// UpdateProduct changes the fields that are set. Errors: not_found, version_mismatch, conflict slug_taken, invalid.
+	// UpdateProduct changes the fields that are set. Errors: not_found, version_mismatch, conflict sku_taken or slug_taken,
+	// invalid.
 	UpdateProduct(ctx context.Context, in *UpdateProductRequest, opts ...grpc.CallOption) (*UpdateProductResponse, error)
-	// ArchiveProduct takes a product off sale for good; orders and the ledger go on naming it. Archiving an archived one
-	// changes nothing. Errors: not_found, version_mismatch.
+	// ArchiveProduct takes a product off sale; orders and the ledger go on naming it, and UpdateProduct can bring it back.
+	// Archiving an archived one changes nothing. Errors: not_found, version_mismatch.
 	ArchiveProduct(ctx context.Context, in *ArchiveProductRequest, opts ...grpc.CallOption) (*ArchiveProductResponse, error)
 	// ImportProducts creates or updates products by SKU, each alone: one that is refused does not keep the others from being
 	// kept. It can be repeated with the same outcome.
@@ -68,7 +69,8 @@ type CatalogServiceClient interface {
 	// BatchGetProducts answers what a cart or an order needs of up to 100 products, inactive ones included.
 	// Unknown ids are left out; the order of the answer is not that of the request.
 	BatchGetProducts(ctx context.Context, in *BatchGetProductsRequest, opts ...grpc.CallOption) (*BatchGetProductsResponse, error)
-	// ListProducts answers a page of active products. Errors: invalid for a page token that is not from the same query.
+	// ListProducts answers a page of active products. Prices are filtered and sorted by the list price, also while a discount
+	// applies. Errors: invalid for a page token that is not from the same query.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 }
 
@@ -220,10 +222,11 @@ type CatalogServiceServer interface {
 	DeleteCategory(context.Context, *DeleteCategoryRequest) (*DeleteCategoryResponse, error)
 	// CreateProduct adds a product with no stock. Errors: conflict sku_taken or slug_taken, invalid.
 	CreateProduct(context.Context, *CreateProductRequest) (*CreateProductResponse, error)
-	// UpdateProduct changes the fields that are set. Errors: not_found, version_mismatch, conflict slug_taken, invalid.
+	// UpdateProduct changes the fields that are set. Errors: not_found, version_mismatch, conflict sku_taken or slug_taken,
+	// invalid.
 	UpdateProduct(context.Context, *UpdateProductRequest) (*UpdateProductResponse, error)
-	// ArchiveProduct takes a product off sale for good; orders and the ledger go on naming it. Archiving an archived one
-	// changes nothing. Errors: not_found, version_mismatch.
+	// ArchiveProduct takes a product off sale; orders and the ledger go on naming it, and UpdateProduct can bring it back.
+	// Archiving an archived one changes nothing. Errors: not_found, version_mismatch.
 	ArchiveProduct(context.Context, *ArchiveProductRequest) (*ArchiveProductResponse, error)
 	// ImportProducts creates or updates products by SKU, each alone: one that is refused does not keep the others from being
 	// kept. It can be repeated with the same outcome.
@@ -233,7 +236,8 @@ type CatalogServiceServer interface {
 	// BatchGetProducts answers what a cart or an order needs of up to 100 products, inactive ones included.
 	// Unknown ids are left out; the order of the answer is not that of the request.
 	BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error)
-	// ListProducts answers a page of active products. Errors: invalid for a page token that is not from the same query.
+	// ListProducts answers a page of active products. Prices are filtered and sorted by the list price, also while a discount
+	// applies. Errors: invalid for a page token that is not from the same query.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	mustEmbedUnimplementedCatalogServiceServer()
 }

@@ -65,7 +65,7 @@ func setup(t *testing.T) *service {
 		Tokens: token.NewVerifier(func(context.Context) ([]byte, error) { return s.signer.KeySet() }, grpcserver.TokenLeeway, time.Now).Verify,
 		Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) {
-		rpc.Register(r, usecase.NewCatalog(store, store, "EUR", time.Now), usecase.NewQueries(store, store), usecase.NewStock(store, store, store, time.Now))
+		rpc.Register(r, usecase.NewCatalog(store, store, "EUR", time.Now), usecase.NewQueries(store, store, store, time.Now), usecase.NewStock(store, store, store, time.Now))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,65 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"shop.example/platform/postgres"
 	"shop.example/product-service/internal/domain"
 	"shop.example/product-service/internal/usecase"
 )
-
-// CreateProduct implements usecase.ProductStore.
-func (s *Store) CreateProduct(ctx context.Context, product *domain.Product) (err error) {
-	defer translate(&err)
-	p := product.Snapshot()
-	if p.Images == nil {
-		p.Images = []domain.Image{} // NULL is not an empty list
-	}
-	if p.Attributes == nil {
-		p.Attributes = map[string]string{}
-	}
-	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
-		var batch pgx.Batch
-		batch.Queue(`INSERT INTO products (id, sku, slug, name, short_description, description, price_amount, price_currency, images,
-				attributes, status, version, created_at, updated_at, folded_name, folded_text)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-			p.ID, p.SKU, p.Slug, p.Name, p.ShortDescription, p.Description, p.Price.Amount(), p.Price.Currency(), p.Images,
-			p.Attributes, string(p.Status), p.Version, p.CreatedAt, p.UpdatedAt, domain.Fold(p.Name), searchText(p))
-		batch.Queue(`INSERT INTO stock (product_id) VALUES ($1)`, p.ID)
-		known := make(map[uuid.UUID]bool, len(p.CategoryIDs))
-		batch.Queue(`INSERT INTO product_categories (product_id, category_id, position)
-			SELECT $1, c.id, w.position FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, position) JOIN categories c ON c.id = w.id
-			RETURNING category_id`, p.ID, p.CategoryIDs).Query(func(rows pgx.Rows) error {
-			ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-			for _, id := range ids {
-				known[id] = true
-			}
-			return err
-		})
-		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-			return err
-		}
-		if len(known) < len(p.CategoryIDs) {
-			return domain.UnknownCategories(p.CategoryIDs, known)
-		}
-		return nil
-	})
-}
-
-// searchText is what a search finds besides the name.
-func searchText(p domain.ProductSnapshot) string {
-	parts := []string{p.SKU, p.ShortDescription, p.Description}
-	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
-		parts = append(parts, p.Attributes[name])
-	}
-	return domain.Fold(strings.Join(parts, " "))
-}
 
 // Product implements usecase.ProductReader.
 func (s *Store) Product(ctx context.Context, ref domain.Ref) (_ usecase.ProductView, err error) {
