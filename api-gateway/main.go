@@ -9,13 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"shop.example/api-gateway/internal/certfile"
 	"shop.example/api-gateway/internal/clientip"
+	"shop.example/api-gateway/internal/connlimit"
 	"shop.example/api-gateway/internal/httpapi"
 	"shop.example/api-gateway/internal/ratelimit"
 	"shop.example/platform/admin"
@@ -56,17 +57,28 @@ type settings struct {
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s"`
 	// DrainDelay is the time between unready and the end of listening, for load balancers to notice.
-	DrainDelay     time.Duration  `env:"DRAIN_DELAY" envDefault:"1s"`
-	PPROF          bool           `env:"PPROF" envDefault:"false"`
-	UserService    string         `env:"USER_SERVICE_ADDR,required,notEmpty"`
-	ProductService string         `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
-	CartService    string         `env:"CART_SERVICE_ADDR,required,notEmpty"`
-	OrderService   string         `env:"ORDER_SERVICE_ADDR,required,notEmpty"`
-	RedisURL       string         `env:"REDIS_URL,unset"`
-	RateLimit      string         `env:"RATE_LIMIT" envDefault:"on"`
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES"`
-	MaxInFlight    int            `env:"MAX_IN_FLIGHT" envDefault:"512"`
-	TLS            mtls.Files
+	DrainDelay     time.Duration `env:"DRAIN_DELAY" envDefault:"1s"`
+	PPROF          bool          `env:"PPROF" envDefault:"false"`
+	UserService    string        `env:"USER_SERVICE_ADDR,required,notEmpty"`
+	ProductService string        `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
+	CartService    string        `env:"CART_SERVICE_ADDR,required,notEmpty"`
+	OrderService   string        `env:"ORDER_SERVICE_ADDR,required,notEmpty"`
+	RedisURL       string        `env:"REDIS_URL,unset"`
+	RateLimit      string        `env:"RATE_LIMIT" envDefault:"on"`
+	MaxInFlight    int           `env:"MAX_IN_FLIGHT" envDefault:"512"`
+	// MaxConnections bounds the memory that connections take: about 20 kB for one that is idle, so 40 MB at worst, and it is
+	// four times what can be worked on at once.
+	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"2048"`
+	// MaxConnectionsPerClient is less than half of MaxInFlight, so that one client can't fill that with slow bodies, and
+	// enough for forty browsers behind one address.
+	MaxConnectionsPerClient int               `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"250"`
+	TrustedProxies          clientip.Networks `env:"TRUSTED_PROXIES"`
+	CORSOrigins             []string          `env:"CORS_ALLOWED_ORIGINS"`
+	CORSCredentials         bool              `env:"CORS_ALLOW_CREDENTIALS" envDefault:"false"`
+	PublicTLS               certfile.Files
+	TLS                     mtls.Files
+
+	cors httpapi.CORS // what Validate makes of the two above
 }
 
 // Validate is called by config.Load.
@@ -77,6 +89,19 @@ func (s *settings) Validate() error {
 	}
 	if s.MaxInFlight < 1 {
 		faults = append(faults, errors.New("MAX_IN_FLIGHT must be at least 1"))
+	}
+	if s.MaxConnections < 1 {
+		faults = append(faults, errors.New("MAX_CONNECTIONS must be at least 1"))
+	}
+	if s.MaxConnectionsPerClient < 0 {
+		faults = append(faults, errors.New("MAX_CONNECTIONS_PER_CLIENT must be 0, for no such limit, or more"))
+	}
+	var err error
+	if s.cors, err = httpapi.ParseCORS(s.CORSOrigins, s.CORSCredentials); err != nil {
+		faults = append(faults, fmt.Errorf("CORS_ALLOWED_ORIGINS: %w", err))
+	}
+	if err := s.PublicTLS.Validate(); err != nil {
+		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }
@@ -154,21 +179,31 @@ func serve(ctx context.Context, out io.Writer) error {
 	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	checks = append(checks, health.Check{Name: "revocations", Probe: revocations.Probe, Optional: true})
 	monitor := health.NewMonitor(log, checks...)
+	clients := clientip.NewResolver(cfg.TrustedProxies)
 	api, err := httpapi.New(httpapi.Options{
 		Services: httpapi.Services{
 			Auth: userv1.NewAuthServiceClient(users), Users: userv1.NewUserServiceClient(users),
-			Catalog: productv1.NewCatalogServiceClient(products), Stock: productv1.NewStockServiceClient(products),
+			Addresses: userv1.NewAddressServiceClient(users),
+			Catalog:   productv1.NewCatalogServiceClient(products), Stock: productv1.NewStockServiceClient(products),
 			Carts: cartv1.NewCartServiceClient(carts), Orders: orderv1.NewOrderServiceClient(orders),
 		},
 		Verify: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), tokenLeeway, time.Now).Verify),
-		Health: monitor, Limiter: limits, Clients: clientip.NewResolver(cfg.TrustedProxies), MaxInFlight: cfg.MaxInFlight, Log: log,
+		Health: monitor, Limiter: limits, Clients: clients, CORS: cfg.cors, MaxInFlight: cfg.MaxInFlight, Log: log,
 	})
 	if err != nil {
 		return err
 	}
+	server := api.HTTPServer()
+	if cfg.PublicTLS.Given() {
+		certificate, err := certfile.Load(cfg.PublicTLS, log, time.Now)
+		if err != nil {
+			return err
+		}
+		server.TLSConfig = certificate.Config()
+	}
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), revocations.Component(), monitor.Component(), adminServer.Component(), public(cfg, api.HTTPServer(), monitor))
+		tel.Component(), revocations.Component(), monitor.Component(), adminServer.Component(), public(cfg, server, clients, monitor))
 }
 
 // openLimits returns the rate limits, nil if they are off, with the check of the Redis that they are shared by.
@@ -189,19 +224,31 @@ func openLimits(cfg settings, log *slog.Logger) (*ratelimit.Limiter, []health.Ch
 
 // public is the server of the public port. It stops in three steps: readiness falls, load balancers get time to notice, and
 // then what is in flight is finished.
-func public(cfg settings, server *http.Server, monitor *health.Monitor) lifecycle.Component {
-	var listener net.Listener
+func public(cfg settings, server *http.Server, clients clientip.Resolver, monitor *health.Monitor) lifecycle.Component {
+	var listener *connlimit.Listener
 	return lifecycle.Component{
 		Name: "http server",
-		Start: func(ctx context.Context) (err error) {
-			listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.HTTPAddr)
+		Start: func(ctx context.Context) error {
+			tcp, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.HTTPAddr)
 			if err != nil {
 				return fmt.Errorf("listen on HTTP_ADDR %s: %w", cfg.HTTPAddr, err)
 			}
+			limits := connlimit.Limits{All: cfg.MaxConnections, PerClient: cfg.MaxConnectionsPerClient, Exempt: clients.Trusts}
+			if cfg.RateLimit == "off" {
+				limits.PerClient = 0 // a load test is one client with many connections
+			}
+			if listener, err = connlimit.New(tcp, limits); err != nil {
+				return errors.Join(fmt.Errorf("limit connections: %w", err), tcp.Close())
+			}
+			server.ConnState = listener.ConnState
 			return nil
 		},
 		Serve: func() error {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			serve := server.Serve
+			if server.TLSConfig != nil {
+				serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+			}
+			if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -268,6 +269,73 @@ func TestProgram(t *testing.T) {
 	}
 	if strings.Contains(log.String(), access) || !strings.Contains(log.String(), `"route":"/api/v1/cart"`) {
 		t.Error("the log has a token in it, or no routes")
+	}
+}
+
+// TestDoor: what the program makes of the settings of the public port: TLS, whom it believes, who may call from where.
+func TestDoor(t *testing.T) {
+	ca := t.TempDir()
+	if err := devca.Create(ca, []string{"api-gateway"}); err != nil {
+		t.Fatal(err)
+	}
+	identity := devca.Files(ca, "api-gateway") // as good a certificate for the public port as any
+	httpAddr := freeAddr(t)
+	for name, value := range map[string]string{
+		"HTTP_ADDR": httpAddr, "ADMIN_ADDR": freeAddr(t), "DRAIN_DELAY": "0s", "RATE_LIMIT": "off", "CORS_ALLOWED_ORIGINS": "https://www.shop.example",
+		"USER_SERVICE_ADDR": freeAddr(t), "CART_SERVICE_ADDR": freeAddr(t), "ORDER_SERVICE_ADDR": freeAddr(t), "PRODUCT_SERVICE_ADDR": freeAddr(t),
+		"TLS_CERT_FILE": identity.CertFile, "TLS_KEY_FILE": identity.KeyFile, "TLS_CA_FILE": identity.CAFile,
+		"HTTP_TLS_CERT_FILE": identity.CertFile, "HTTP_TLS_KEY_FILE": identity.KeyFile,
+	} {
+		t.Setenv(name, value)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, nil, io.Discard) }()
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	until(t, "listening", func() bool {
+		conn, err := net.Dial("tcp", httpAddr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+httpAddr+"/healthz", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Origin", "https://www.shop.example")
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.Proto != "HTTP/2.0" || response.TLS.Version != tls.VersionTLS13 || response.Header.Get("Strict-Transport-Security") == "" ||
+		response.Header.Get("Access-Control-Allow-Origin") != "https://www.shop.example" || response.Header.Get("RateLimit") != `"default";r=200;t=0` {
+		t.Errorf("%s %v", response.Proto, response.Header)
+	}
+	transport.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMistakesOfTheDoorAreToldAtOnce(t *testing.T) {
+	for name, value := range map[string]string{
+		"USER_SERVICE_ADDR": "a:1", "CART_SERVICE_ADDR": "a:1", "ORDER_SERVICE_ADDR": "a:1", "PRODUCT_SERVICE_ADDR": "a:1",
+		"TLS_CERT_FILE": "x", "TLS_KEY_FILE": "x", "TLS_CA_FILE": "x",
+		"CORS_ALLOWED_ORIGINS": "*", "CORS_ALLOW_CREDENTIALS": "true", "HTTP_TLS_CERT_FILE": "x", "MAX_CONNECTIONS": "0", "MAX_CONNECTIONS_PER_CLIENT": "-1",
+	} {
+		t.Setenv(name, value)
+	}
+	err := run(t.Context(), nil, io.Discard)
+	if err == nil {
+		t.Fatal("it started")
+	}
+	for _, want := range []string{`CORS_ALLOWED_ORIGINS: "*" can't be combined with CORS_ALLOW_CREDENTIALS`, "HTTP_TLS_KEY_FILE must be set together", "MAX_CONNECTIONS must", "MAX_CONNECTIONS_PER_CLIENT must"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in %v", want, err)
+		}
 	}
 }
 

@@ -122,13 +122,14 @@ func serve(ctx context.Context, out io.Writer) error {
 	purchases := usecase.NewPurchases(store, time.Now)
 	erasures := usecase.NewErasures(client.NewDeletedUsers(userClient), store)
 
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	monitor := health.NewMonitor(log,
 		health.Check{Name: "redis", Probe: func(ctx context.Context) error { return redis.Ping(ctx).Err() }},
 		// Without these, carts are answered at the last known prices, and customers are trusted for as long as their token.
 		health.Check{Name: grpcserver.ProductService, Probe: products.Ping, Optional: true},
 		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true},
+		health.Check{Name: "revocations", Probe: revocations.Probe, Optional: true},
 	)
-	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor,
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),

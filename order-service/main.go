@@ -130,7 +130,8 @@ func serve(ctx context.Context, out io.Writer) error {
 	}
 	stock := client.NewProducts(products)
 	checkout := usecase.NewCheckout(usecase.CheckoutParts{
-		Attempts: store, Orders: store, Users: client.NewUsers(users), Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
+		Attempts: store, Orders: store, Users: client.NewUsers(users), Addresses: client.NewAddresses(users),
+		Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
 		Payments: client.NewTestPay(cfg.TestPayURL, cfg.TestPayKey, client.ProviderTimeout), Shipping: shipping, Now: now, Log: log,
 	})
 	workers, err := jobs.Component(pool, checkout, store, log)
@@ -138,13 +139,14 @@ func serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	monitor := health.NewMonitor(log,
 		health.Check{Name: "postgres", Probe: pool.Ping},
 		health.Check{Name: grpcserver.ProductService, Probe: products.Ping, Optional: true},
 		health.Check{Name: grpcserver.CartService, Probe: carts.Ping, Optional: true},
 		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true},
+		health.Check{Name: "revocations", Probe: revocations.Probe, Optional: true},
 	)
-	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Policy: rpc.Policy,
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),

@@ -125,11 +125,12 @@ func serve(ctx context.Context, out io.Writer) error {
 	defer users.Close()
 
 	does := newUseCases(postgresrepo.New(pool), cfg.Currency)
+	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	monitor := health.NewMonitor(log,
 		health.Check{Name: "postgres", Probe: pool.Ping},
 		health.Check{Name: grpcserver.UserService, Probe: users.Ping, Optional: true}, // for new signing keys only
+		health.Check{Name: "revocations", Probe: revocations.Probe, Optional: true},
 	)
-	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor,
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),

@@ -35,9 +35,6 @@ import (
 
 const service = "user-service"
 
-// sweepEvery is how often old sessions are deleted: often enough that each time is short, and nothing waits for it.
-const sweepEvery = time.Hour
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -75,6 +72,16 @@ type settings struct {
 	config.Service
 	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
 	SigningKeyFile string `env:"SIGNING_KEY_FILE,required,notEmpty"`
+	// RateLimit off lifts the throttling of guesses at passwords: for tests of load.
+	RateLimit string `env:"RATE_LIMIT" envDefault:"on"`
+}
+
+// Validate is called by config.Load.
+func (s *settings) Validate() error {
+	if s.RateLimit != "on" && s.RateLimit != "off" {
+		return fmt.Errorf("RATE_LIMIT must be on or off, not %q", s.RateLimit)
+	}
+	return nil
 }
 
 func serve(ctx context.Context, out io.Writer) error {
@@ -92,9 +99,9 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	signer, err := loadSigner(cfg.SigningKeyFile)
+	keys, err := token.OpenKeyRing(cfg.SigningKeyFile, log, time.Now)
 	if err != nil {
-		return err
+		return fmt.Errorf("SIGNING_KEY_FILE: %w", err)
 	}
 	if err := postgresrepo.Migrate(ctx, cfg.DatabaseURL); err != nil {
 		return err
@@ -106,17 +113,31 @@ func serve(ctx context.Context, out io.Writer) error {
 	defer pool.Close()
 
 	store := postgresrepo.New(pool)
-	sessions := usecase.NewSessions(store, store, password.NewHasher(password.Current), signer, log, time.Now)
-	users := usecase.NewUsers(store)
+	hasher := password.NewHasher(password.Current)
+	throttle := usecase.NewThrottle(store, time.Now)
+	if cfg.RateLimit == "off" {
+		throttle = usecase.LiftedThrottle()
+	}
+	sessions := usecase.NewSessions(store, store, hasher, throttle, keys, log, time.Now)
+	useCases := rpc.UseCases{
+		Sessions:       sessions,
+		Users:          usecase.NewUsers(store),
+		Profiles:       usecase.NewProfiles(store, hasher, throttle, log, time.Now),
+		Administration: usecase.NewAdministration(store, log, time.Now),
+		Addresses:      usecase.NewAddresses(store),
+	}
 	housekeeping := usecase.NewHousekeeping(store, log, time.Now)
 
 	// Its own tokens are verified like everybody's.
-	verifier := token.NewVerifier(func(context.Context) ([]byte, error) { return signer.KeySet() }, grpcserver.TokenLeeway, time.Now)
-	revocations := token.NewRevocations(sessions.Ended, log, time.Now)
+	verifier := token.NewVerifier(func(context.Context) ([]byte, error) { return keys.KeySet() }, grpcserver.TokenLeeway, time.Now)
+	revocations := token.NewRevocations(func(ctx context.Context, since time.Time) (token.AccessChanges, error) {
+		changes, err := sessions.Changes(ctx, since)
+		return token.AccessChanges(changes), err
+	}, log, time.Now)
 	monitor := health.NewMonitor(log, health.Check{Name: "postgres", Probe: pool.Ping})
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Tokens: revocations.Guard(verifier.Verify), Policy: rpc.Policy,
-	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, sessions, users, signer) })
+	}, func(r grpc.ServiceRegistrar) { rpc.Register(r, useCases, keys) })
 	if err != nil {
 		return err
 	}
@@ -124,40 +145,4 @@ func serve(ctx context.Context, out io.Writer) error {
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
 		tel.Component(), adminServer.Component(), revocations.Component(), sweeper(log, housekeeping.Sweep), server.Component(), monitor.Component())
-}
-
-// loadSigner reads the private key that signs access tokens.
-func loadSigner(file string) (*token.Signer, error) {
-	key, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w", err)
-	}
-	signer, err := token.NewSigner(key, time.Now)
-	if err != nil {
-		return nil, fmt.Errorf("SIGNING_KEY_FILE: %w", err)
-	}
-	return signer, nil
-}
-
-// sweeper calls sweep now and then, until it is stopped. A sweep that fails is made up for by the next.
-func sweeper(log *slog.Logger, sweep func(context.Context) error) lifecycle.Component {
-	ctx, cancel := context.WithCancel(context.Background())
-	return lifecycle.Component{
-		Name: "housekeeping",
-		Serve: func() error {
-			ticker := time.NewTicker(sweepEvery)
-			defer ticker.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return nil
-				case <-ticker.C:
-				}
-				if err := sweep(ctx); err != nil && ctx.Err() == nil {
-					log.WarnContext(ctx, "housekeeping failed", "error", err)
-				}
-			}
-		},
-		Stop: func(context.Context) error { cancel(); return nil },
-	}
 }

@@ -140,6 +140,7 @@ func TestMistakesStopTheStart(t *testing.T) {
 		{"a common password", "bootstrap-admin", "ADMIN_PASSWORD", "password1", "password: is too well known"},
 		{"no address", "bootstrap-admin", "ADMIN_EMAIL", "admin", "email: must be"},
 		{"no such command", "dance", "LOG_LEVEL", "info", "usage"},
+		{"half a limit", "", "RATE_LIMIT", "perhaps", "RATE_LIMIT"},
 		{"no such level", "", "LOG_LEVEL", "loud", "LOG_LEVEL"},
 	}
 	for _, tt := range tests {

@@ -123,7 +123,23 @@ func ensureCA(dir string, now time.Time) (pair, error) {
 	return issue(certFile, keyFile, template, pair{})
 }
 
-func ensureLeaf(dir, service string, ca pair, now time.Time) error {
+// Renew makes new certificates and keys for services, signed by the authority in dir, whatever is there now. at is when they
+// are made: now, or another time for a certificate that is, say, over.
+func Renew(dir string, services []string, at time.Time) error {
+	ca, ok := readPair(filepath.Join(dir, CAFile), filepath.Join(dir, CAKeyFile))
+	if !ok {
+		return fmt.Errorf("renew development certificates: there is no authority in %s", dir)
+	}
+	for _, s := range services {
+		if _, err := issue(CertFile(dir, s), KeyFile(dir, s), leaf(s, ca, at), ca); err != nil {
+			return fmt.Errorf("renew the certificate of %s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+// leaf is the certificate of a service to be.
+func leaf(service string, ca pair, now time.Time) *x509.Certificate {
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: service},
 		NotBefore: now.Add(-clockSkew),
@@ -140,8 +156,13 @@ func ensureLeaf(dir, service string, ca pair, now time.Time) error {
 	if template.NotAfter.After(ca.cert.NotAfter) {
 		template.NotAfter = ca.cert.NotAfter
 	}
+	return template
+}
+
+func ensureLeaf(dir, service string, ca pair, now time.Time) error {
+	template := leaf(service, ca, now)
 	certFile, keyFile := CertFile(dir, service), KeyFile(dir, service)
-	if leaf, ok := readPair(certFile, keyFile); ok && lasts(leaf.cert, now) && leaf.cert.CheckSignatureFrom(ca.cert) == nil && sameNames(leaf.cert, template) {
+	if old, ok := readPair(certFile, keyFile); ok && lasts(old.cert, now) && old.cert.CheckSignatureFrom(ca.cert) == nil && sameNames(old.cert, template) {
 		return nil
 	}
 	_, err := issue(certFile, keyFile, template, ca)

@@ -187,6 +187,43 @@ func TestCreateRenews(t *testing.T) {
 	}
 }
 
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	before := create(t, dir, services)
+	if err := Renew(dir, []string{"user-service"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{"user-service.pem": true, "user-service-key.pem": true}
+	if diff := cmp.Diff(want, changed(before, content(t, dir))); diff != "" {
+		t.Errorf("changed files (-want +got):\n%s", diff)
+	}
+	if _, err := mtls.Load(Files(dir, "user-service")); err != nil {
+		t.Errorf("the result is no identity: %v", err)
+	}
+	if err := Renew(dir, []string{"user-service"}, time.Now().Add(-leafLifetime)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mtls.Load(Files(dir, "user-service")); err == nil {
+		t.Error("a certificate that is over is an identity")
+	}
+	if err := Renew(t.TempDir(), services, time.Now()); err == nil {
+		t.Error("renewed without an authority")
+	}
+}
+
+func TestKeysThatWereAddedAreKept(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), t.TempDir()
+	create(t, dir, services)
+	file := filepath.Join(dir, SigningKeyFile)
+	both := content(t, dir)[SigningKeyFile] + create(t, other, services)[SigningKeyFile]
+	overwrite(t, file, both)
+	if got := create(t, dir, services)[SigningKeyFile]; got != both {
+		t.Error("Create changes a file of two signing keys")
+	}
+}
+
 func TestCreateRefusesNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"", "ca", "signing", "../evil", "Upper", "a/b", "ca-key", "-x", "x-"} {

@@ -28,6 +28,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"shop.example/platform/apperr"
+	"shop.example/platform/auth"
 	"shop.example/platform/mtls"
 	"shop.example/platform/token"
 	userv1 "shop.example/proto/user/v1"
@@ -121,17 +122,32 @@ func SigningKeys(conn *Conn) token.KeySource {
 	}
 }
 
-// EndedSessions returns what user-service at the other end of conn knows of ended sessions, for token.NewRevocations.
-func EndedSessions(conn *Conn) token.EndedSessions {
+// EndedSessions returns what user-service at the other end of conn knows of ended sessions and changed users, for
+// token.NewRevocations.
+func EndedSessions(conn *Conn) token.ChangeSource {
 	client := userv1.NewAuthServiceClient(conn)
-	return func(ctx context.Context, since time.Time) ([]string, time.Time, error) {
+	return func(ctx context.Context, since time.Time) (token.AccessChanges, error) {
 		req := &userv1.ListEndedSessionsRequest{}
 		if !since.IsZero() {
 			req.Since = timestamppb.New(since)
 		}
 		answer, err := client.ListEndedSessions(ctx, req)
-		return answer.GetSessionIds(), answer.GetNextSince().AsTime(), err
+		if err != nil {
+			return token.AccessChanges{}, err
+		}
+		users := make(map[string]auth.Role, len(answer.GetChangedUsers()))
+		for _, u := range answer.GetChangedUsers() {
+			users[u.GetUserId()] = roles[u.GetRole()]
+		}
+		return token.AccessChanges{EndedSessions: answer.GetSessionIds(), Users: users, Next: answer.GetNextSince().AsTime()}, nil
 	}
+}
+
+// roles are the roles on the wire. One that is not known here is none: nobody is trusted for it.
+var roles = map[userv1.Role]auth.Role{
+	userv1.Role_ROLE_CUSTOMER: auth.Customer,
+	userv1.Role_ROLE_STAFF:    auth.Staff,
+	userv1.Role_ROLE_ADMIN:    auth.Admin,
 }
 
 // targetOf returns what gRPC is to dial for an address or a list of them.

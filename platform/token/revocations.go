@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 )
 
 const (
-	// pollEvery and pollTimeout keep the promise that the end of a session reaches every endpoint within 5 s: 2 s until the
-	// next look, 1 s for the look, and as much again if one fails.
+	// pollEvery and pollTimeout keep the promise that the end of a session and the change of a role reach every endpoint
+	// within 5 s: 2 s until the next look, 1 s for the look, and as much again if one fails.
 	pollEvery   = 2 * time.Second
 	pollTimeout = time.Second
 	// staleAfter is when the promise is broken, and whoever watches the process should know.
@@ -23,14 +24,23 @@ const (
 	rememberFor = Lifetime + 5*time.Minute
 )
 
-// EndedSessions answers the ids of the sessions that ended since a time, and the time to ask from next. It may answer some
-// twice. The zero time stands for all whose access tokens may still be good.
-type EndedSessions func(ctx context.Context, since time.Time) (ids []string, next time.Time, err error)
+// AccessChanges is what became different for access tokens that are still good by themselves.
+type AccessChanges struct {
+	EndedSessions []string
+	// Users are those whose role changed, with the role that they have now; no role stands for a user who was deleted.
+	Users map[string]auth.Role
+	// Next is the time to ask from next.
+	Next time.Time
+}
 
-// Revocations knows which sessions have ended, so that their access tokens stop working before they expire. While its
-// source is away it knows what it knew: a token then lives out its time.
+// ChangeSource answers what changed since a time. It may answer some changes twice. The zero time stands for all that
+// concern a token that may still be good.
+type ChangeSource func(ctx context.Context, since time.Time) (AccessChanges, error)
+
+// Revocations knows which sessions have ended and which users' roles have changed, so that access tokens stop working, or
+// mean something else, before they expire. While its source is away it knows what it knew: a token then lives out its time.
 type Revocations struct {
-	source EndedSessions
+	source ChangeSource
 	log    *slog.Logger
 	now    func() time.Time
 	cancel context.CancelFunc
@@ -38,16 +48,23 @@ type Revocations struct {
 
 	mu     sync.RWMutex
 	ended  map[string]time.Time // when it was heard of
+	users  map[string]userAccess
 	next   time.Time
 	polled time.Time // the last success
 }
 
-// NewRevocations returns a list that is empty until its component starts. now is the clock.
-func NewRevocations(source EndedSessions, log *slog.Logger, now func() time.Time) *Revocations {
-	return &Revocations{source: source, log: log, now: now, ended: make(map[string]time.Time)}
+// userAccess is what a user may do, whatever its access tokens say.
+type userAccess struct {
+	role  auth.Role
+	heard time.Time
 }
 
-// Guard returns verify, with tokens of ended sessions refused.
+// NewRevocations returns a list that is empty until its component starts. now is the clock.
+func NewRevocations(source ChangeSource, log *slog.Logger, now func() time.Time) *Revocations {
+	return &Revocations{source: source, log: log, now: now, ended: make(map[string]time.Time), users: make(map[string]userAccess)}
+}
+
+// Guard returns verify, with tokens of ended sessions and deleted users refused, and with the role that the user has now.
 func (r *Revocations) Guard(verify func(context.Context, string) (auth.Principal, error)) func(context.Context, string) (auth.Principal, error) {
 	return func(ctx context.Context, raw string) (auth.Principal, error) {
 		p, err := verify(ctx, raw)
@@ -56,20 +73,28 @@ func (r *Revocations) Guard(verify func(context.Context, string) (auth.Principal
 		}
 		r.mu.RLock()
 		_, ended := r.ended[p.SessionID]
+		user, changed := r.users[p.UserID]
 		r.mu.RUnlock()
 		if ended {
 			return auth.Principal{}, errUnauthenticated.Wrap(errors.New("the session has ended"))
 		}
+		if !changed {
+			return p, nil
+		}
+		if !user.role.AtLeast(auth.Customer) {
+			return auth.Principal{}, errUnauthenticated.Wrap(errors.New("the user has no role any more"))
+		}
+		p.Role = user.role
 		return p, nil
 	}
 }
 
-// Probe fails while ended sessions are not heard of in time: a health check, of the optional kind.
+// Probe fails while changes are not heard of in time: a health check, of the optional kind.
 func (r *Revocations) Probe(context.Context) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if age := r.now().Sub(r.polled); age > staleAfter {
-		return fmt.Errorf("ended sessions were last heard of %v ago", age.Round(time.Second))
+		return fmt.Errorf("changes of access were last heard of %v ago", age.Round(time.Second))
 	}
 	return nil
 }
@@ -115,24 +140,24 @@ func (r *Revocations) Poll(ctx context.Context) {
 	r.mu.RLock()
 	since, last := r.next, r.polled
 	r.mu.RUnlock()
-	ids, next, err := r.source(ctx, since)
+	changes, err := r.source(ctx, since)
 	if err != nil {
 		// Only while it is news: from staleAfter on, the health check tells of the outage until it is over.
 		if !last.IsZero() && r.now().Sub(last) < staleAfter {
-			r.log.WarnContext(ctx, "ended sessions can't be asked for", "error", err)
+			r.log.WarnContext(ctx, "changes of access can't be asked for", "error", err)
 		}
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	for _, id := range ids {
+	for _, id := range changes.EndedSessions {
 		r.ended[id] = now
 	}
-	for id, heard := range r.ended {
-		if now.Sub(heard) > rememberFor {
-			delete(r.ended, id)
-		}
+	for id, role := range changes.Users {
+		r.users[id] = userAccess{role, now}
 	}
-	r.next, r.polled = next, now
+	maps.DeleteFunc(r.ended, func(_ string, heard time.Time) bool { return now.Sub(heard) > rememberFor })
+	maps.DeleteFunc(r.users, func(_ string, u userAccess) bool { return now.Sub(u.heard) > rememberFor })
+	r.next, r.polled = changes.Next, now
 }

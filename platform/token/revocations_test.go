@@ -12,20 +12,21 @@ import (
 	"shop.example/platform/token"
 )
 
-// endings is a source that the test fills.
-type endings struct {
+// changes is a source that the test fills.
+type changes struct {
 	ids   []string
+	users map[string]auth.Role
 	away  bool
 	asked []time.Time
 	next  time.Time
 }
 
-func (e *endings) source(_ context.Context, since time.Time) ([]string, time.Time, error) {
+func (e *changes) source(_ context.Context, since time.Time) (token.AccessChanges, error) {
 	if e.away {
-		return nil, time.Time{}, errors.New("connection refused")
+		return token.AccessChanges{}, errors.New("connection refused")
 	}
 	e.asked = append(e.asked, since)
-	return e.ids, e.next, nil
+	return token.AccessChanges{EndedSessions: e.ids, Users: e.users, Next: e.next}, nil
 }
 
 func always(p auth.Principal) func(context.Context, string) (auth.Principal, error) {
@@ -34,7 +35,7 @@ func always(p auth.Principal) func(context.Context, string) (auth.Principal, err
 
 func TestEndedSessionsAreRefused(t *testing.T) {
 	t.Parallel()
-	c, e := newClock(), &endings{}
+	c, e := newClock(), &changes{}
 	e.next = c.now()
 	r := token.NewRevocations(e.source, slog.New(slog.DiscardHandler), c.now)
 	verify := r.Guard(always(alice))
@@ -56,9 +57,44 @@ func TestEndedSessionsAreRefused(t *testing.T) {
 	}
 }
 
+func TestChangedUsers(t *testing.T) {
+	t.Parallel()
+	c, e := newClock(), &changes{}
+	r := token.NewRevocations(e.source, slog.New(slog.DiscardHandler), c.now)
+	verify := r.Guard(always(alice)) // her token says staff
+	for _, role := range []auth.Role{auth.Customer, auth.Admin, auth.Staff} {
+		e.users = map[string]auth.Role{alice.UserID: role, "another": auth.Customer}
+		r.Poll(t.Context())
+		want := alice
+		want.Role = role
+		if got, err := verify(t.Context(), "x"); err != nil || got != want {
+			t.Errorf("got %v, %v, want %v", got, err, want)
+		}
+	}
+	for _, role := range []auth.Role{"", "a role of a later release"} {
+		e.users = map[string]auth.Role{alice.UserID: role}
+		r.Poll(t.Context())
+		if got, err := verify(t.Context(), "x"); apperr.KindOf(err) != apperr.Unauthenticated || got != (auth.Principal{}) {
+			t.Errorf("role %q: %v, %v", role, got, err)
+		}
+	}
+
+	e.users = nil
+	c.advance(token.Lifetime + time.Minute)
+	r.Poll(t.Context())
+	if _, err := verify(t.Context(), "x"); apperr.KindOf(err) != apperr.Unauthenticated {
+		t.Errorf("forgotten before the last token has expired: %v", err)
+	}
+	c.advance(5 * time.Minute)
+	r.Poll(t.Context())
+	if got, err := verify(t.Context(), "x"); err != nil || got != alice {
+		t.Errorf("still remembered: %v, %v", got, err)
+	}
+}
+
 func TestRevocationsWithTheSourceAway(t *testing.T) {
 	t.Parallel()
-	c, e := newClock(), &endings{ids: []string{alice.SessionID}}
+	c, e := newClock(), &changes{ids: []string{alice.SessionID}}
 	r := token.NewRevocations(e.source, slog.New(slog.DiscardHandler), c.now)
 	r.Poll(t.Context())
 	e.away, e.ids = true, nil
@@ -79,7 +115,7 @@ func TestRevocationsWithTheSourceAway(t *testing.T) {
 
 func TestOldEndingsAreForgotten(t *testing.T) {
 	t.Parallel()
-	c, e := newClock(), &endings{ids: []string{alice.SessionID}}
+	c, e := newClock(), &changes{ids: []string{alice.SessionID}}
 	r := token.NewRevocations(e.source, slog.New(slog.DiscardHandler), c.now)
 	r.Poll(t.Context())
 	e.ids = nil

@@ -5,11 +5,8 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,28 +33,23 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
-// Signer makes access tokens. Only user-service has the private key.
+// Signer makes access tokens with one key. Only user-service has private keys.
 type Signer struct {
 	key ed25519.PrivateKey
 	id  string
 	now func() time.Time
 }
 
-// NewSigner returns a signer for a private key in PEM (PKCS #8). now is the clock.
+// NewSigner returns a signer for a file with a single key. now is the clock.
 func NewSigner(keyPEM []byte, now func() time.Time) (*Signer, error) {
-	block, _ := pem.Decode(keyPEM)
-	if block == nil {
-		return nil, errors.New("signing key: there is no PEM block")
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	signers, err := parseSigners(keyPEM, now)
 	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
+		return nil, err
 	}
-	key, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("signing key: want Ed25519, got %T", parsed)
+	if len(signers) != 1 {
+		return nil, fmt.Errorf("signing key: want one, got %d", len(signers))
 	}
-	return &Signer{key: key, id: keyID(key.Public()), now: now}, nil
+	return signers[0], nil
 }
 
 // keyID names a key by its content, so that it is the same on every replica.
@@ -91,14 +83,20 @@ func (s *Signer) Sign(p auth.Principal) (string, error) {
 }
 
 // KeySet returns the public key as a JSON Web Key Set (RFC 7517).
-func (s *Signer) KeySet() ([]byte, error) {
-	key, err := jwkset.NewJWKFromKey(s.key.Public(), jwkset.JWKOptions{
-		Metadata: jwkset.JWKMetadataOptions{KID: s.id, ALG: jwkset.AlgEdDSA, USE: jwkset.UseSig},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make key set: %w", err)
+func (s *Signer) KeySet() ([]byte, error) { return keySet([]*Signer{s}) }
+
+func keySet(signers []*Signer) ([]byte, error) {
+	var set jwkset.JWKSMarshal
+	for _, s := range signers {
+		key, err := jwkset.NewJWKFromKey(s.key.Public(), jwkset.JWKOptions{
+			Metadata: jwkset.JWKMetadataOptions{KID: s.id, ALG: jwkset.AlgEdDSA, USE: jwkset.UseSig},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make key set: %w", err)
+		}
+		set.Keys = append(set.Keys, key.Marshal())
 	}
-	return json.Marshal(jwkset.JWKSMarshal{Keys: []jwkset.JWKMarshal{key.Marshal()}})
+	return json.Marshal(set)
 }
 
 // parseKeySet returns the Ed25519 keys of a key set by their ids. Others are passed over: they sign nothing of ours.

@@ -47,8 +47,25 @@ var Table = map[string]Rule{
 	"login":            Credential,
 	"refresh":          Credential,
 	"logout":           SignedIn,
-	"get-current-user": Owner,
 	"get-signing-keys": Anonymous,
+
+	"get-current-user":    Owner,
+	"update-current-user": Owner,
+	"delete-current-user": Owner,
+	"change-password":     Owner,
+	"list-sessions":       Owner,
+	"end-session":         Owner,
+	"end-other-sessions":  Owner,
+	"list-addresses":      Owner,
+	"create-address":      SignedIn,
+	"get-address":         Owner,
+	"update-address":      Owner,
+	"delete-address":      Owner,
+
+	"list-users":  Admin,
+	"get-user":    Admin,
+	"update-user": Admin,
+	"delete-user": Admin,
 
 	"create-category": Staff,
 	"get-category":    Anonymous,
@@ -96,6 +113,18 @@ func (r Rule) Check(p auth.Principal, signedIn bool, tokenErr error) error {
 		return errRoleTooLow
 	default:
 		return nil
+	}
+}
+
+// Refusals are the codes that Check answers with.
+func (r Rule) Refusals() []string {
+	switch {
+	case r.tokenless:
+		return nil
+	case r.role == "" || r.role == auth.Customer:
+		return []string{errNotSignedIn.Reason} // for Anonymous: of a token that is not good
+	default:
+		return []string{errNotSignedIn.Reason, errRoleTooLow.Reason}
 	}
 }
 

@@ -41,6 +41,30 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestRefusals asks as everybody: what the document says of a rule is what Check answers.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	expired := apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "It has expired.")
+	for name, rule := range map[string]Rule{
+		"anonymous": Anonymous, "credential": Credential, "signed in": SignedIn, "owner": Owner, "staff": Staff, "admin": Admin,
+	} {
+		var got []string
+		refused := func(err error) {
+			if reason := apperr.ReasonOf(err); reason != "" && !slices.Contains(got, reason) {
+				got = append(got, reason)
+			}
+		}
+		refused(rule.Check(auth.Principal{}, false, expired))
+		refused(rule.Check(auth.Principal{}, false, nil))
+		for _, role := range []auth.Role{auth.Customer, auth.Staff, auth.Admin} {
+			refused(rule.Check(auth.Principal{Role: role}, true, nil))
+		}
+		if want := rule.Refusals(); !slices.Equal(got, want) {
+			t.Errorf("%s refuses with %v, and says %v", name, got, want)
+		}
+	}
+}
+
 // Who sends an expired token along with a password or a refresh token is let in, to get a new one.
 func TestCredentialsNeedNoToken(t *testing.T) {
 	t.Parallel()

@@ -44,13 +44,13 @@ type cartOutput struct {
 type addCartItemInput struct {
 	IfMatch
 	Body struct {
-		ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
-		Quantity  int64  `json:"quantity" minimum:"1" example:"1"`
+		ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
+		Quantity  int64  `json:"quantity" minimum:"1" example:"2"`
 	} `nameHint:"NewCartItem"`
 }
 
 type setCartItemInput struct {
-	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
+	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
 	IfMatch
 	Body struct {
 		Quantity int64 `json:"quantity" minimum:"0" doc:"0 removes the line." example:"2"`
@@ -58,7 +58,7 @@ type setCartItemInput struct {
 }
 
 type removeCartItemInput struct {
-	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
+	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
 	IfMatch
 }
 
@@ -68,23 +68,25 @@ func (s *Server) registerCart() {
 	tags := []string{"cart"}
 	register(s, huma.Operation{
 		OperationID: "get-cart", Method: http.MethodGet, Path: base + "/cart", Summary: "My cart, with live prices", Tags: tags,
-	}, s.getCart, http.StatusServiceUnavailable)
+		Description: "When prices can't be asked for, they are the last known ones, and `stale` is true.",
+	}, s.getCart)
 	register(s, huma.Operation{
 		OperationID: "add-cart-item", Method: http.MethodPost, Path: base + "/cart/items", DefaultStatus: http.StatusOK,
 		Summary: "Put a product into the cart", Description: "Quantities of one product add up.", Tags: tags,
-	}, s.addCartItem, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	}, s.addCartItem, "product_unavailable", "cart_limit")
 	register(s, huma.Operation{
 		OperationID: "set-cart-item", Method: http.MethodPut, Path: base + "/cart/items/{product_id}",
 		Summary: "Set the quantity of a product", Tags: tags,
-	}, s.setCartItem, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+		Description: "0 removes the line.",
+	}, s.setCartItem, "cart_limit", "product_unavailable")
 	register(s, huma.Operation{
 		OperationID: "remove-cart-item", Method: http.MethodDelete, Path: base + "/cart/items/{product_id}", DefaultStatus: http.StatusOK,
 		Summary: "Take a product out of the cart", Tags: tags,
-	}, s.removeCartItem, http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	}, s.removeCartItem)
 	register(s, huma.Operation{
 		OperationID: "clear-cart", Method: http.MethodDelete, Path: base + "/cart", DefaultStatus: http.StatusNoContent,
 		Summary: "Empty the cart", Tags: tags,
-	}, s.clearCart, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	}, s.clearCart)
 }
 
 func (s *Server) getCart(ctx context.Context, _ *noInput) (*cartOutput, error) {

@@ -25,8 +25,8 @@ type Category struct {
 
 // Image is a picture of a product.
 type Image struct {
-	URL string `json:"url" format:"uri" maxLength:"2048"`
-	Alt string `json:"alt" required:"false" maxLength:"500"`
+	URL string `json:"url" format:"uri" maxLength:"2048" example:"https://images.shop.example/bike-1.jpg"`
+	Alt string `json:"alt" required:"false" maxLength:"500" example:"A green city bicycle."`
 }
 
 // Stock is how many there are.
@@ -66,8 +66,8 @@ type created[T any] struct {
 type createCategoryInput struct {
 	Body struct {
 		Name        string `json:"name" minLength:"1" maxLength:"200" example:"Bicycles"`
-		Slug        string `json:"slug,omitempty" maxLength:"100" doc:"Derived from the name unless given."`
-		Description string `json:"description,omitempty" maxLength:"2000"`
+		Slug        string `json:"slug,omitempty" maxLength:"100" doc:"Derived from the name unless given." example:"bicycles"`
+		Description string `json:"description,omitempty" maxLength:"2000" example:"To ride in town and beyond."`
 		ParentID    string `json:"parent_id,omitempty" format:"uuid" minLength:"36" maxLength:"36"`
 	} `nameHint:"NewCategory"`
 }
@@ -75,27 +75,27 @@ type createCategoryInput struct {
 type createProductInput struct {
 	Body struct {
 		SKU              string            `json:"sku" minLength:"1" maxLength:"64" example:"BIKE-1"`
-		Slug             string            `json:"slug,omitempty" maxLength:"100" doc:"Derived from the name unless given."`
+		Slug             string            `json:"slug,omitempty" maxLength:"100" doc:"Derived from the name unless given." example:"city-bicycle"`
 		Name             string            `json:"name" minLength:"1" maxLength:"200" example:"City bicycle"`
-		ShortDescription string            `json:"short_description,omitempty" maxLength:"500"`
+		ShortDescription string            `json:"short_description,omitempty" maxLength:"500" example:"Seven gears, a basket and a bell."`
 		Description      string            `json:"description,omitempty" maxLength:"20000"`
 		Price            Money             `json:"price"`
-		CategoryIDs      []string          `json:"category_ids,omitempty" maxItems:"20" uniqueItems:"true"`
+		CategoryIDs      []string          `json:"category_ids,omitempty" maxItems:"20" uniqueItems:"true" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e21"`
 		Images           []Image           `json:"images,omitempty" maxItems:"20"`
-		Attributes       map[string]string `json:"attributes,omitempty" maxProperties:"50"`
+		Attributes       map[string]string `json:"attributes,omitempty" maxProperties:"50" example:"{\"colour\":\"green\"}"`
 		Status           string            `json:"status,omitempty" enum:"draft,active,archived" doc:"draft unless given."`
 	} `nameHint:"NewProduct"`
 }
 
 // idOrSlug is in the path of what can be asked for by either. What does not look like one names nothing.
 type idOrSlug struct {
-	IDOrSlug string `path:"id_or_slug" pattern:"^[A-Za-z0-9_-]{1,100}$"`
+	IDOrSlug string `path:"id_or_slug" example:"bicycles" pattern:"^[A-Za-z0-9_-]{1,100}$"`
 	IfNoneMatch
 }
 
 type listProductsInput struct {
-	Query    string          `query:"q" maxLength:"200" doc:"Finds words, prefixes and small typos."`
-	Category string          `query:"category" maxLength:"100" doc:"An id or a slug; descendants are included."`
+	Query    string          `query:"q" maxLength:"200" example:"bicycle" doc:"Finds words, prefixes and small typos."`
+	Category string          `query:"category" maxLength:"100" example:"bicycles" doc:"An id or a slug; descendants are included."`
 	MinPrice Optional[int64] `query:"min_price" minimum:"0" doc:"Minor units."`
 	MaxPrice Optional[int64] `query:"max_price" minimum:"0" doc:"Minor units."`
 	InStock  Optional[bool]  `query:"in_stock"`
@@ -113,33 +113,35 @@ var productSorts = map[string]productv1.ProductSort{
 }
 
 func (s *Server) registerCatalogue() {
-	notModified := func() map[string]*huma.Response {
-		return map[string]*huma.Response{"304": {Description: "The client has it already."}}
-	}
 	register(s, huma.Operation{
 		OperationID: "create-category", Method: http.MethodPost, Path: base + "/categories", DefaultStatus: http.StatusCreated,
 		Summary: "Create a category", Tags: []string{"catalogue"},
-	}, s.createCategory, http.StatusForbidden, http.StatusConflict)
+	}, s.createCategory, "slug_taken")
 	register(s, huma.Operation{
 		OperationID: "list-categories", Method: http.MethodGet, Path: base + "/categories", Responses: notModified(),
 		Summary: "The tree of categories", Tags: []string{"catalogue"},
+		Description: "The roots, with their descendants in `children`.",
 	}, s.listCategories)
 	register(s, huma.Operation{
 		OperationID: "get-category", Method: http.MethodGet, Path: base + "/categories/{id_or_slug}", Responses: notModified(),
 		Summary: "A category with its descendants", Tags: []string{"catalogue"},
-	}, s.getCategory, http.StatusNotFound)
+	}, s.getCategory)
 	register(s, huma.Operation{
 		OperationID: "create-product", Method: http.MethodPost, Path: base + "/products", DefaultStatus: http.StatusCreated,
 		Summary: "Create a product", Tags: []string{"catalogue"},
-	}, s.createProduct, http.StatusForbidden, http.StatusConflict)
+		Description: "It has no stock until that is adjusted, and is shown to customers when it is `active`.",
+		Metadata:    map[string]any{metaExample: exampleNewProduct},
+	}, s.createProduct, "sku_taken", "slug_taken")
 	register(s, huma.Operation{
 		OperationID: "list-products", Method: http.MethodGet, Path: base + "/products", Responses: notModified(),
 		Summary: "Active products", Tags: []string{"catalogue"},
+		Description: "A page token is good for the same query only.",
 	}, s.listProducts)
 	register(s, huma.Operation{
 		OperationID: "get-product", Method: http.MethodGet, Path: base + "/products/{id_or_slug}", Responses: notModified(),
 		Summary: "A product", Tags: []string{"catalogue"},
-	}, s.getProduct, http.StatusNotFound)
+		Description: "Drafts and archived products are shown to staff only; to everybody else they are 404.",
+	}, s.getProduct)
 }
 
 func (s *Server) createCategory(ctx context.Context, in *createCategoryInput) (*created[Category], error) {

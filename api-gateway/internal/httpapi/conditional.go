@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"shop.example/platform/apperr"
 )
 
@@ -31,7 +33,7 @@ var strongTag = regexp.MustCompile(`^"([\x21\x23-\x7e\x80-\xff]*)"$`)
 
 // IfMatch is the precondition of writes.
 type IfMatch struct {
-	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that was read; if it is stale, the answer is 412 and nothing changes."`
+	IfMatch string `header:"If-Match" maxLength:"200" example:"\"3\"" doc:"The ETag that was read; if it is stale, the answer is 412 and nothing changes."`
 }
 
 // version is the version that the resource must still have; nil for any. A tag that was never one of ours can't match.
@@ -53,9 +55,14 @@ func (m IfMatch) version() (*int64, error) {
 	return &version, nil
 }
 
+// notModified documents the answer to a condition that was met. Each operation needs one of its own.
+func notModified() map[string]*huma.Response {
+	return map[string]*huma.Response{"304": {Description: "The client has it already."}}
+}
+
 // IfNoneMatch is the condition of reads that caches remember.
 type IfNoneMatch struct {
-	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of what the client has; if nothing has changed, the answer is 304 without a body."`
+	IfNoneMatch string `header:"If-None-Match" example:"\"7-8rbDuO5xI3vQe2mT\"" doc:"The ETag of what the client has; if nothing has changed, the answer is 304 without a body."`
 }
 
 // matches compares weakly, as RFC 9110 demands for If-None-Match.
@@ -74,7 +81,6 @@ type Cacheable[T any] struct {
 	Status       int
 	ETag         string `header:"ETag"`
 	CacheControl string `header:"Cache-Control"`
-	Vary         string `header:"Vary"`
 	Body         T
 }
 
@@ -92,7 +98,7 @@ func cacheable[T any](m IfNoneMatch, staff bool, version *int64, body T) (*Cache
 	if version != nil {
 		tag = strconv.FormatInt(*version, 10) + "-" + tag
 	}
-	answer := &Cacheable[T]{Status: http.StatusOK, ETag: `"` + tag + `"`, CacheControl: publicCaching, Vary: "Authorization", Body: body}
+	answer := &Cacheable[T]{Status: http.StatusOK, ETag: `"` + tag + `"`, CacheControl: publicCaching, Body: body}
 	if staff {
 		answer.CacheControl = privateCaching
 	}

@@ -152,7 +152,9 @@ func TestBadRequests(t *testing.T) {
 		"order with a long key":     {"POST", "/api/v1/orders", goodOrder, []string{customer, "Idempotency-Key: " + strings.Repeat("k", 256)}, 400, "malformed_request", []string{"header.Idempotency-Key"}},
 		"order with a strange key":  {"POST", "/api/v1/orders", goodOrder, []string{customer, "Idempotency-Key: ä"}, 400, "malformed_request", []string{"header.Idempotency-Key"}},
 		"order to nowhere":          {"POST", "/api/v1/orders", `{"shipping_method":"standard","payment":{"method":"card"}}`, []string{customer, key}, 422, "validation_failed", []string{"body.shipping_address"}},
-		"order to an address book":  {"POST", "/api/v1/orders", `{"address_id":"` + orderID + `","shipping_method":"standard","payment":{"method":"card"}}`, []string{customer, key}, 422, "validation_failed", []string{"body.address_id"}},
+		"order to two places":       {"POST", "/api/v1/orders", strings.Replace(goodOrder, "{", `{"address_id":"`+orderID+`",`, 1), []string{customer, key}, 422, "validation_failed", []string{"body.address_id"}},
+		"order to no id":            {"POST", "/api/v1/orders", `{"address_id":"{` + orderID + `}","shipping_method":"standard","payment":{"method":"card"}}`, []string{customer, key}, 422, "validation_failed", []string{"body.address_id"}},
+		"null for what is optional": {"POST", "/api/v1/orders", strings.Replace(goodOrder, "{", `{"coupon_code":null,"items":null,`, 1), []string{customer, key}, 422, "validation_failed", []string{"body.coupon_code", "body.items"}},
 		"order with own price":      {"POST", "/api/v1/orders", strings.Replace(goodOrder, "{", `{"total":{"amount":1,"currency":"EUR"},`, 1), []string{customer, key}, 422, "validation_failed", []string{"body.total"}},
 		"unknown parameters":        {"GET", "/api/v1/products?pagesize=5&q=a&Sort=name", "", nil, 422, "validation_failed", []string{"query.Sort", "query.pagesize"}},
 		"parameter of nobody":       {"GET", "/api/v1/orders?state=pending", "", []string{customer}, 422, "validation_failed", []string{"query.state"}},
@@ -167,7 +169,7 @@ func TestBadRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// Clients of their own, so that nobody is limited.
-			a := s.call(t, c.method, c.path, c.body, append(c.headers, "X-Forwarded-For: "+addressOf(name))...)
+			a := s.call(t, c.method, c.path, c.body, append(c.headers, "X-Forwarded-For: "+addressFor(name))...)
 			a.mustBeProblem(t, c.status, c.code)
 			if diff := cmp.Diff(c.locations, a.locations()); diff != "" {
 				t.Errorf("locations: %s in %s", diff, a.body)
@@ -185,8 +187,8 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// addressOf spreads tests over addresses.
-func addressOf(name string) string {
+// addressFor spreads tests over addresses.
+func addressFor(name string) string {
 	sum := 0
 	for _, r := range name {
 		sum = (sum*31 + int(r)) & 0xffff

@@ -13,11 +13,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -104,6 +106,7 @@ func (b *backend) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.C
 type shop struct {
 	*backend
 	url    string
+	server *Server
 	signer *token.Signer
 	log    *syncBuffer
 	health *health.Monitor
@@ -156,7 +159,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 	t.Cleanup(func() { _ = s.health.Component().Stop(context.Background()) })
 	o := Options{
 		Services: Services{
-			Auth: userv1.NewAuthServiceClient(b), Users: userv1.NewUserServiceClient(b),
+			Auth: userv1.NewAuthServiceClient(b), Users: userv1.NewUserServiceClient(b), Addresses: userv1.NewAddressServiceClient(b),
 			Catalog: productv1.NewCatalogServiceClient(b), Stock: productv1.NewStockServiceClient(b),
 			Carts: cartv1.NewCartServiceClient(b), Orders: orderv1.NewOrderServiceClient(b),
 		},
@@ -171,6 +174,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.server = server
 	test := httptest.NewUnstartedServer(nil)
 	test.Config = server.HTTPServer()
 	test.Start()
@@ -230,7 +234,32 @@ func (s *shop) send(t testing.TB, method, path string, body io.Reader, headers .
 	}
 	a := answer{status: response.StatusCode, header: response.Header, body: string(raw)}
 	_ = json.Unmarshal(raw, &a.json)
+	s.mustBeDocumented(t, method, request.URL.EscapedPath(), a)
 	return a
+}
+
+// mustBeDocumented holds an answer of an operation against the OpenAPI document: its status must be there, and the code of
+// a problem among those of the status.
+func (s *shop) mustBeDocumented(t testing.TB, method, path string, a answer) {
+	t.Helper()
+	route := chi.NewRouteContext()
+	if !s.server.router.Match(route, method, path) {
+		return
+	}
+	op := operationsOf(s.server.api.OpenAPI())[method+" "+route.RoutePattern()]
+	if op == nil {
+		return // the document itself, and its page
+	}
+	response := resolve(s.server.api.OpenAPI(), op.Responses[strconv.Itoa(a.status)])
+	if response == nil {
+		t.Errorf("%s answers %d %s, which is not in the document", op.OperationID, a.status, a.body)
+		return
+	}
+	if problem := response.Content[problemContentType]; problem != nil {
+		if code, _ := a.json["code"].(string); problem.Examples[code] == nil {
+			t.Errorf("%s answers %d %s, which is not in the document", op.OperationID, a.status, code)
+		}
+	}
 }
 
 // as makes a request with a good token.

@@ -6,28 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"shop.example/platform/auth"
 	userv1 "shop.example/proto/user/v1"
 )
 
-// User is a person who has an account.
-type User struct {
-	ID        string    `json:"id" format:"uuid"`
-	Email     string    `json:"email"`
-	Name      string    `json:"name"`
-	Role      string    `json:"role" enum:"customer,staff,admin"`
-	Status    string    `json:"status" enum:"active,disabled"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-}
-
-// Session is what a client gets by signing in.
-type Session struct {
+// SignIn is what a client gets by signing in.
+type SignIn struct {
 	User         User   `json:"user"`
 	AccessToken  string `json:"access_token" doc:"A JWT, for the Authorization field."`
 	RefreshToken string `json:"refresh_token" doc:"Good for one use at /auth/refresh."`
@@ -60,8 +47,9 @@ type loginInput struct {
 
 type refreshInput struct {
 	UserAgent
-	Body struct {
-		RefreshToken string `json:"refresh_token" minLength:"1" maxLength:"512"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" example:"9f1c2b7e-refresh-1" doc:"Chosen by the client for this one refresh. A client that lost the answer sends the same token with the same key again, within a minute, and gets the same successor."`
+	Body           struct {
+		RefreshToken string `json:"refresh_token" minLength:"1" maxLength:"512" example:"an-opaque-string"`
 	} `nameHint:"RefreshToken"`
 }
 
@@ -80,44 +68,45 @@ func (u UserAgent) device(ctx context.Context) *userv1.Device {
 	return &userv1.Device{UserAgent: agent, Ip: exchangeOf(ctx).client.String()}
 }
 
-type sessionOutput struct{ Body Session }
+type signInOutput struct{ Body SignIn }
 
 type (
 	noInput  struct{}
 	noOutput struct{}
 )
 
-type userOutput struct{ Body User }
-
 func (s *Server) registerIdentity() {
+	tags := []string{"identity"}
 	register(s, huma.Operation{
 		OperationID: "register", Method: http.MethodPost, Path: base + "/auth/register", DefaultStatus: http.StatusCreated,
-		Summary: "Become a customer", Tags: []string{"identity"},
-	}, s.register, http.StatusConflict, http.StatusTooManyRequests)
+		Summary: "Become a customer", Tags: tags,
+		Description: "Whoever registers is a customer and signed in.",
+	}, s.register, "email_taken")
 	register(s, huma.Operation{
 		OperationID: "login", Method: http.MethodPost, Path: base + "/auth/login",
-		Summary: "Sign in", Tags: []string{"identity"},
-	}, s.login, http.StatusUnauthorized, http.StatusTooManyRequests)
+		Summary: "Sign in", Tags: tags,
+		Description: "An unknown address and a wrong password are answered alike. After repeated failures the answer is 429 for a while.",
+	}, s.login, "invalid_credentials")
 	register(s, huma.Operation{
 		OperationID: "refresh", Method: http.MethodPost, Path: base + "/auth/refresh",
-		Summary: "Get a new pair of tokens", Tags: []string{"identity"},
-		Description: "The refresh token is spent. One that was spent before is 401 `refresh_token_reused` and ends the session.",
-	}, s.refresh, http.StatusUnauthorized, http.StatusTooManyRequests)
+		Summary: "Get a new pair of tokens", Tags: tags,
+		Description: "The refresh token is spent. One that was spent before is 401 `refresh_token_reused` and ends the session, unless it " +
+			"comes within a minute with the same Idempotency-Key as before.",
+		Metadata: map[string]any{metaIdempotency: keyOptional},
+	}, s.refresh, "unauthenticated", "refresh_token_reused")
 	register(s, huma.Operation{
 		OperationID: "logout", Method: http.MethodPost, Path: base + "/auth/logout", DefaultStatus: http.StatusNoContent,
-		Summary: "Sign out", Tags: []string{"identity"},
+		Summary: "Sign out", Tags: tags,
+		Description: "The session's access and refresh tokens stop working.",
 	}, s.logout)
 	register(s, huma.Operation{
-		OperationID: "get-current-user", Method: http.MethodGet, Path: base + "/users/me",
-		Summary: "Who am I", Tags: []string{"identity"},
-	}, s.currentUser)
-	register(s, huma.Operation{
 		OperationID: "get-signing-keys", Method: http.MethodGet, Path: "/.well-known/jwks.json",
-		Summary: "The keys that verify access tokens", Tags: []string{"identity"},
-	}, s.signingKeys, http.StatusServiceUnavailable)
+		Summary: "The keys that verify access tokens", Tags: tags,
+		Description: "A JSON Web Key Set. It holds several keys while they are being changed.",
+	}, s.signingKeys)
 }
 
-func (s *Server) register(ctx context.Context, in *registerInput) (*sessionOutput, error) {
+func (s *Server) register(ctx context.Context, in *registerInput) (*signInOutput, error) {
 	answer, err := s.services.Auth.Register(ctx, &userv1.RegisterRequest{
 		// Spaces around it are a slip of the clipboard, here as when signing in.
 		Email: strings.TrimSpace(in.Body.Email), Password: in.Body.Password, Name: in.Body.Name, Device: in.device(ctx),
@@ -125,39 +114,32 @@ func (s *Server) register(ctx context.Context, in *registerInput) (*sessionOutpu
 	if err != nil {
 		return nil, err
 	}
-	return sessionOf(answer.GetUser(), answer.GetTokens()), nil
+	return signInOf(answer.GetUser(), answer.GetTokens()), nil
 }
 
-func (s *Server) login(ctx context.Context, in *loginInput) (*sessionOutput, error) {
+func (s *Server) login(ctx context.Context, in *loginInput) (*signInOutput, error) {
 	answer, err := s.services.Auth.Login(ctx, &userv1.LoginRequest{
 		Email: in.Body.Email, Password: in.Body.Password, Device: in.device(ctx),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return sessionOf(answer.GetUser(), answer.GetTokens()), nil
+	return signInOf(answer.GetUser(), answer.GetTokens()), nil
 }
 
-func (s *Server) refresh(ctx context.Context, in *refreshInput) (*sessionOutput, error) {
-	answer, err := s.services.Auth.Refresh(ctx, &userv1.RefreshRequest{RefreshToken: in.Body.RefreshToken, Device: in.device(ctx)})
+func (s *Server) refresh(ctx context.Context, in *refreshInput) (*signInOutput, error) {
+	answer, err := s.services.Auth.Refresh(ctx, &userv1.RefreshRequest{
+		RefreshToken: in.Body.RefreshToken, Device: in.device(ctx), IdempotencyKey: in.IdempotencyKey,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return sessionOf(answer.GetUser(), answer.GetTokens()), nil
+	return signInOf(answer.GetUser(), answer.GetTokens()), nil
 }
 
 func (s *Server) logout(ctx context.Context, _ *noInput) (*noOutput, error) {
 	_, err := s.services.Auth.Logout(ctx, &userv1.LogoutRequest{})
 	return &noOutput{}, err
-}
-
-func (s *Server) currentUser(ctx context.Context, _ *noInput) (*userOutput, error) {
-	p, _ := auth.FromContext(ctx) // the table lets nobody in without one
-	answer, err := s.services.Users.GetUser(ctx, &userv1.GetUserRequest{UserId: p.UserID})
-	if err != nil {
-		return nil, err
-	}
-	return &userOutput{Body: userOf(answer.GetUser())}, nil
 }
 
 func (s *Server) signingKeys(ctx context.Context, in *IfNoneMatch) (*Cacheable[KeySet], error) {
@@ -172,16 +154,8 @@ func (s *Server) signingKeys(ctx context.Context, in *IfNoneMatch) (*Cacheable[K
 	return cacheable(*in, false, nil, set)
 }
 
-func sessionOf(u *userv1.User, t *userv1.Tokens) *sessionOutput {
-	return &sessionOutput{Body: Session{
+func signInOf(u *userv1.User, t *userv1.Tokens) *signInOutput {
+	return &signInOutput{Body: SignIn{
 		User: userOf(u), AccessToken: t.GetAccessToken(), RefreshToken: t.GetRefreshToken(), TokenType: "Bearer", ExpiresIn: t.GetExpiresIn(),
 	}}
-}
-
-func userOf(u *userv1.User) User {
-	return User{
-		ID: u.GetId(), Email: u.GetEmail(), Name: u.GetName(),
-		Role: enumName(u.GetRole(), "ROLE_"), Status: enumName(u.GetStatus(), "USER_STATUS_"),
-		CreatedAt: instant(u.GetCreatedAt()), UpdatedAt: instant(u.GetUpdatedAt()),
-	}
 }

@@ -16,6 +16,10 @@ import (
 // maxDepth is more than any body of the contract needs, and keeps a body of brackets from using up the stack.
 const maxDepth = 32
 
+// maxValues is ten times what the largest body of the contract holds. Decoded, a value takes thirty times the memory of the
+// two bytes that it may take in the body.
+const maxValues = 10_000
+
 // formats are what operations read and write. The second entry is for +json types, such as that of problems.
 var formats = map[string]huma.Format{
 	"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
@@ -32,14 +36,14 @@ func unmarshal(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return malformedBody("The body is not valid UTF-8.")
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
+	dec := &strictDecoder{Decoder: json.NewDecoder(bytes.NewReader(data))}
 	dec.UseNumber()
-	value, err := decode(dec, 0)
+	value, err := dec.decode(0)
 	if err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return malformed(dec, "there is something after its end")
+		return dec.malformed("there is something after its end")
 	}
 	*target = value
 	return nil
@@ -50,28 +54,43 @@ type malformedBody string
 
 func (m malformedBody) Error() string { return string(m) }
 
-func malformed(dec *json.Decoder, why string) error {
+// strictDecoder reads one value, and counts what it consists of.
+type strictDecoder struct {
+	*json.Decoder
+	values int
+}
+
+func (dec *strictDecoder) malformed(why string) error {
 	return malformedBody(fmt.Sprintf("The body is not valid JSON: %s, at byte %d.", why, dec.InputOffset()))
 }
 
-// fraction is a number that is no int64. No schema of the contract takes it: it is reported as being of the wrong type.
-type fraction string
+// What no schema of the contract takes. It is reported as being of the wrong type.
+type (
+	// fraction is a number that is no int64.
+	fraction string
+	// null is null, which huma would take for a field that is left out: a client that means to erase something by it must be
+	// told that nothing was.
+	null struct{}
+)
 
 // decode reads one value. It refuses what parsers differ about: names that stand twice, and NUL, which PostgreSQL can't keep.
-func decode(dec *json.Decoder, depth int) (any, error) {
+func (dec *strictDecoder) decode(depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, malformed(dec, "it is nested too deeply")
+		return nil, dec.malformed("it is nested too deeply")
+	}
+	if dec.values++; dec.values > maxValues {
+		return nil, dec.malformed("it holds too many values")
 	}
 	token, err := dec.Token()
 	if err != nil {
-		return nil, malformed(dec, "it can't be parsed")
+		return nil, dec.malformed("it can't be parsed")
 	}
 	switch t := token.(type) {
 	case json.Delim:
 		if t == '{' {
-			return decodeObject(dec, depth)
+			return dec.object(depth)
 		}
-		return decodeArray(dec, depth)
+		return dec.array(depth)
 	case json.Number:
 		if n, err := strconv.ParseInt(t.String(), 10, 64); err == nil {
 			return n, nil
@@ -79,49 +98,51 @@ func decode(dec *json.Decoder, depth int) (any, error) {
 		return fraction(t), nil
 	case string:
 		if strings.ContainsRune(t, 0) {
-			return nil, malformed(dec, "a string contains NUL")
+			return nil, dec.malformed("a string contains NUL")
 		}
 		return t, nil
+	case nil:
+		return null{}, nil
 	default:
-		return t, nil // bool or nil
+		return t, nil // bool
 	}
 }
 
-func decodeObject(dec *json.Decoder, depth int) (any, error) {
+func (dec *strictDecoder) object(depth int) (any, error) {
 	object := make(map[string]any)
 	for dec.More() {
 		token, err := dec.Token()
 		if err != nil {
-			return nil, malformed(dec, "it can't be parsed")
+			return nil, dec.malformed("it can't be parsed")
 		}
 		name, ok := token.(string)
 		if !ok || strings.ContainsRune(name, 0) {
-			return nil, malformed(dec, "it can't be parsed")
+			return nil, dec.malformed("it can't be parsed")
 		}
 		if _, twice := object[name]; twice {
-			return nil, malformed(dec, "a name stands twice in one object")
+			return nil, dec.malformed("a name stands twice in one object")
 		}
-		if object[name], err = decode(dec, depth+1); err != nil {
+		if object[name], err = dec.decode(depth + 1); err != nil {
 			return nil, err
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, malformed(dec, "it can't be parsed")
+		return nil, dec.malformed("it can't be parsed")
 	}
 	return object, nil
 }
 
-func decodeArray(dec *json.Decoder, depth int) (any, error) {
+func (dec *strictDecoder) array(depth int) (any, error) {
 	array := []any{}
 	for dec.More() {
-		value, err := decode(dec, depth+1)
+		value, err := dec.decode(depth + 1)
 		if err != nil {
 			return nil, err
 		}
 		array = append(array, value)
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, malformed(dec, "it can't be parsed")
+		return nil, dec.malformed("it can't be parsed")
 	}
 	return array, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -61,7 +63,7 @@ func TestCredentialsAreLimitedMoreStrictly(t *testing.T) {
 func TestLimitsGoByUser(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	s.on("GetCart", apperr.Missing("cart"))
+	s.on("GetCart", errDown)
 	token := "Authorization: Bearer " + s.token(t, auth.Customer)
 	_, refused := untilRefused(t, 2000, func(i int) answer {
 		return s.call(t, "GET", "/api/v1/cart", "", token, fmt.Sprintf("X-Forwarded-For: 198.51.100.%d", i%250))
@@ -90,10 +92,20 @@ func TestForwardedForOfStrangersDoesNotCount(t *testing.T) {
 func TestEveryAnswerHasTheFields(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	for _, path := range []string{"/api/v1/nothing", "/api/v1/cart", "/healthz", "/openapi.json", "/api/v1/products?q=%00"} {
-		a := s.call(t, "GET", path, "")
+	s.on("ListShippingMethods", errDown)
+	full := setup(t, func(o *Options) { o.MaxInFlight = 0 })
+	for name, a := range map[string]answer{
+		"404": s.call(t, "GET", "/api/v1/nothing", ""), "401": s.call(t, "GET", "/api/v1/cart", ""), "200": s.call(t, "GET", "/healthz", ""),
+		"200 of the document": s.call(t, "GET", "/openapi.json", ""), "400": s.call(t, "GET", "/api/v1/products?q=%00", ""),
+		"405": s.call(t, "PUT", "/api/v1/products", ""), "413": s.call(t, "POST", "/api/v1/auth/login", strings.Repeat("a", maxBody+1)),
+		"503": s.call(t, "GET", "/api/v1/shipping-methods", ""), "503 for load": full.call(t, "GET", "/api/v1/nothing", ""),
+		"405 of no operation": s.call(t, "OPTIONS", "/api/v1/products", ""), "200 of a probe under load": full.call(t, "GET", "/healthz", ""),
+	} {
+		if status, _, _ := strings.Cut(name, " "); status != strconv.Itoa(a.status) {
+			t.Errorf("%s is a %d", name, a.status)
+		}
 		if a.header.Get("RateLimit") == "" || a.header.Get("RateLimit-Policy") == "" {
-			t.Errorf("%s has no fields", path)
+			t.Errorf("%s has no fields", name)
 		}
 	}
 }
@@ -103,7 +115,11 @@ func TestLimitsCanBeOff(t *testing.T) {
 	s := setup(t, func(o *Options) { o.Limiter = nil })
 	s.on("Login", apperr.New(apperr.Unauthenticated, "invalid_credentials", "No."))
 	for range 100 {
-		s.call(t, "POST", "/api/v1/auth/login", `{"email":"a","password":"b"}`).mustBeProblem(t, 401, "invalid_credentials")
+		a := s.call(t, "POST", "/api/v1/auth/login", `{"email":"a","password":"b"}`)
+		a.mustBeProblem(t, 401, "invalid_credentials")
+		if a.header.Get("RateLimit-Policy") != `"credentials";q=30;w=30` || a.header.Get("RateLimit") != `"credentials";r=30;t=0` {
+			t.Fatalf("the fields are %v", a.header)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"shop.example/api-gateway/internal/authz"
+	"shop.example/api-gateway/internal/clientip"
 	"shop.example/api-gateway/internal/ratelimit"
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
@@ -41,6 +42,11 @@ const (
 	// of sending does not look for an answer, and would see a broken connection instead of the 413.
 	maxDrained   = 8 << 20
 	drainTimeout = 2 * time.Second
+	// Bodies are held in memory. Up to smallBody, which few real ones exceed, only the number of requests in flight bounds
+	// them: 16 MiB at worst. Of larger ones there may be maxLargeBodies at a time, 8 MiB; the next is answered 503. So a
+	// thousand bodies at once cost no more, and who sends large ones does not keep out those who send small ones.
+	smallBody      = 32 << 10
+	maxLargeBodies = 8
 	// The deadlines of the design: at the edge, and for what waits for a payment.
 	requestTimeout  = 5 * time.Second
 	checkoutTimeout = 10 * time.Second
@@ -66,9 +72,11 @@ var probePaths = map[string]bool{"/healthz": true, "/readyz": true}
 // saneRequestID is what we take over from a client: it ends up in headers, logs and traces.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// exchange is what the layers of one request tell the line in the log. It belongs to the request's goroutine.
+// exchange is what the layers of one request tell each other, and the line in the log. It belongs to the request's goroutine.
 type exchange struct {
 	requestID string
+	method    string // as the client sent it
+	status    int    // of the answer, once there is one
 	client    netip.Addr
 	principal auth.Principal
 	signedIn  bool
@@ -107,9 +115,17 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		// Browsers heed it over HTTPS only, that is when a proxy in front speaks TLS.
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		if s.clients.Secure(r) { // over plain HTTP it has no meaning (RFC 6797, 7.2)
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		if strings.HasPrefix(r.URL.Path, "/docs") { // the one page that is more than data
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
+			h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+		}
 
+		if r.URL.Path == "" { // CONNECT has none
+			r.URL.Path = "/"
+		}
 		// Baggage goes to all services and into their logs: a client has no business there.
 		r.Header.Del("Baggage")
 		ctx := context.WithValue(r.Context(), exchangeKey{}, &exchange{requestID: id, client: s.clients.Of(r)})
@@ -133,6 +149,7 @@ func (s *Server) record(next http.Handler) http.Handler {
 		defer func() {
 			// otelhttp, right outside of here, names the span and the metrics by the route of this very request.
 			r.Pattern = chi.RouteContext(r.Context()).RoutePattern()
+			x.status = recorder.Status()
 			s.logRequest(r, x, recorder, time.Since(start))
 		}()
 		next.ServeHTTP(recorder, r)
@@ -206,44 +223,95 @@ func (s *Server) shed(next http.Handler) http.Handler {
 			defer func() { <-s.slots }()
 			next.ServeHTTP(w, r)
 		default:
-			p := newProblem(http.StatusServiceUnavailable, "overloaded", "The shop is very busy. Try again in a moment.")
-			p.retryAfter = 1
-			writeProblem(w, r, p)
+			// Not counted, which would be work too; but this moment there is room for none, whoever asks.
+			announce(w, defaultPolicy, ratelimit.Decision{Reset: time.Second})
+			writeProblem(w, r, overloaded())
 		}
 	})
 }
 
+func overloaded() *Problem {
+	p := newProblem(http.StatusServiceUnavailable, "overloaded", "The shop is very busy. Try again in a moment.")
+	p.retryAfter = 1
+	return p
+}
+
+// once are the fields of which two would leave it open which one counts.
+var once = []string{"Content-Type", "Idempotency-Key", "If-Match", "X-Cart-Token"}
+
 // refuseGarbage answers what no operation could make sense of: text that is not UTF-8 or holds NUL, which no service could
-// be sent or store.
+// be sent or store, endless headers, and bodies in a coding: unpacked they could be of any size.
 func refuseGarbage(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		sane := err == nil && saneText(r.URL.Path)
-		for name, values := range query {
-			sane = sane && saneText(name)
-			for _, value := range values {
-				sane = sane && saneText(value)
-			}
-		}
-		if !sane {
-			writeProblem(w, r, newProblem(http.StatusBadRequest, "malformed_request", "The URL is not valid."))
+		if p := garbage(r); p != nil {
+			writeProblem(w, r, p)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
+func garbage(r *http.Request) *Problem {
+	size := len(r.RequestURI)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value)
+			if !saneText(value) {
+				return newProblem(http.StatusBadRequest, "malformed_request", "A header field is not valid UTF-8.")
+			}
+		}
+	}
+	if size > maxHeaders {
+		return newProblem(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "The address and the header fields are larger than 32 KiB.")
+	}
+	for _, name := range once {
+		if len(r.Header[name]) > 1 {
+			return newProblem(http.StatusBadRequest, "malformed_request", "The header field "+name+" is there more than once.")
+		}
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	sane := err == nil && saneText(r.URL.Path)
+	for name, values := range query {
+		sane = sane && saneText(name)
+		for _, value := range values {
+			sane = sane && saneText(value)
+		}
+	}
+	if !sane {
+		return newProblem(http.StatusBadRequest, "malformed_request", "The URL is not valid.")
+	}
+	if coding := r.Header.Get("Content-Encoding"); r.ContentLength != 0 && coding != "" && !strings.EqualFold(coding, "identity") {
+		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Send the body as it is, without a Content-Encoding.")
+	}
+	return nil
+}
+
 func saneText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// boundedBody is a body of which at most maxBody bytes can be read. It is closed by the server, not by its reader: what is
-// left may have to be drained.
+// boundedBody is a body of which at most maxBody bytes can be read, and few of those that are large at a time. It is closed by
+// the server, not by its reader: what is left may have to be drained.
 type boundedBody struct {
 	io.Reader
+	read     int
+	large    bool          // it has a place among the large ones
+	places   chan struct{} // of the large ones
 	tooLarge bool
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.read >= smallBody && !b.large {
+		select {
+		case b.places <- struct{}{}:
+			b.large = true
+		default:
+			return 0, overloaded()
+		}
+	}
+	if !b.large {
+		p = p[:min(len(p), smallBody-b.read)]
+	}
 	n, err := b.Reader.Read(p)
+	b.read += n
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		b.tooLarge = true
@@ -254,14 +322,19 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 func (b *boundedBody) Close() error { return nil }
 
 // limitBody keeps to the contract's limit, also for bodies that don't say how long they are.
-func limitBody(next http.Handler) http.Handler {
+func (s *Server) limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
 		original := r.Body
-		bounded := &boundedBody{Reader: http.MaxBytesReader(nil, original, maxBody)}
+		bounded := &boundedBody{Reader: http.MaxBytesReader(nil, original, maxBody), places: s.bodies}
+		defer func() {
+			if bounded.large {
+				<-s.bodies
+			}
+		}()
 		if r.ContentLength > maxBody {
 			bounded.tooLarge = true
 			writeProblem(w, r, bodyTooLarge())
@@ -281,6 +354,9 @@ func limitBody(next http.Handler) http.Handler {
 // counted.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, base) {
+			w.Header().Add("Vary", "Authorization")
+		}
 		values := r.Header.Values("Authorization")
 		if len(values) == 0 {
 			next.ServeHTTP(w, r)
@@ -304,23 +380,22 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// limit counts the request and refuses it if there were too many.
+// limit counts the request and refuses it if there were too many. Without limits, the fields say that the whole quota is left.
 func (s *Server) limit(next http.Handler) http.Handler {
-	if s.limiter == nil {
-		return next
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchangeOf(r.Context())
-		policy, client := defaultPolicy, "addr:"+network(x.client)
+		policy, client := defaultPolicy, "addr:"+clientOf(x.client)
 		switch {
-		case credentialPaths[r.URL.Path]:
+		case credentialPaths[r.URL.Path] && r.Method != http.MethodOptions: // a preflight tries nothing
 			policy = credentialsPolicy // by address always: an account must not buy more guesses
 		case x.signedIn:
 			client = "user:" + x.principal.UserID
 		}
-		decision := s.limiter.Take(r.Context(), policy, client)
-		w.Header().Set("RateLimit-Policy", policy.String())
-		w.Header().Set("RateLimit", decision.Field(policy))
+		decision := ratelimit.Decision{Allowed: true, Remaining: policy.Quota}
+		if s.limiter != nil {
+			decision = s.limiter.Take(r.Context(), policy, client)
+		}
+		announce(w, policy, decision)
 		if !decision.Allowed && !probePaths[r.URL.Path] {
 			p := newProblem(http.StatusTooManyRequests, "rate_limited", "Too many requests. Slow down, please.")
 			p.retryAfter = decision.RetryAfterSeconds()
@@ -331,15 +406,18 @@ func (s *Server) limit(next http.Handler) http.Handler {
 	})
 }
 
-// network is what counts as one client among those who did not sign in: one IPv4 address, or the /64 that an IPv6 customer
-// is given and can choose 2^64 addresses from.
-func network(address netip.Addr) string {
-	if address.Is6() {
-		if prefix, err := address.Prefix(64); err == nil {
-			return prefix.String()
-		}
+// announce sets the fields that tell a client its limits.
+func announce(w http.ResponseWriter, policy ratelimit.Policy, decision ratelimit.Decision) {
+	w.Header().Set("RateLimit-Policy", policy.String())
+	w.Header().Set("RateLimit", decision.Field(policy))
+}
+
+// clientOf names a client who did not sign in, as one IPv4 address or the network of an IPv6 customer.
+func clientOf(address netip.Addr) string {
+	if address.Is4() {
+		return address.String()
 	}
-	return address.String()
+	return clientip.Network(address).String()
 }
 
 // authorize holds every operation against the table.

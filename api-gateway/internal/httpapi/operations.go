@@ -22,7 +22,6 @@ import (
 
 // Types whose schemas are named in more than one answer.
 var (
-	problemType   = reflect.TypeFor[Problem]()
 	orderType     = reflect.TypeFor[Order]()
 	readinessType = reflect.TypeFor[Readiness]()
 )
@@ -58,9 +57,10 @@ func (s *Server) registerOperations() {
 	schema := s.api.OpenAPI().Components.Schemas.Schema(readinessType, true, "Readiness")
 	register(s, huma.Operation{
 		OperationID: "get-readiness", Method: http.MethodGet, Path: "/readyz", Summary: "Whether the gateway is ready to serve", Tags: []string{"operations"},
+		Description: "It names what the gateway depends on. Without one of these the rest of the shop is still served.",
 		Responses: map[string]*huma.Response{"503": {
 			Description: "Not ready, or about to stop.",
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema, Example: exampleUnready}},
 		}},
 	}, s.readiness)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	cartv1 "shop.example/proto/cart/v1"
 	moneyv1 "shop.example/proto/money/v1"
@@ -40,8 +41,8 @@ func TestRegisterAndLogin(t *testing.T) {
 	if device := asked[*userv1.RegisterRequest](t, s, "Register").GetDevice(); device.GetUserAgent() != "Test/1" || device.GetIp() != "127.0.0.1" {
 		t.Errorf("the device is %v", device)
 	}
-	s.call(t, "POST", "/api/v1/auth/register", strings.Replace(goodRegistration, "ada@example.com", `  ada@example.com\n`, 1))
-	if in := asked[*userv1.RegisterRequest](t, s, "Register"); in.GetEmail() != "ada@example.com" {
+	a = s.call(t, "POST", "/api/v1/auth/register", strings.Replace(goodRegistration, "ada@example.com", `  ada@example.org `, 1))
+	if in := asked[*userv1.RegisterRequest](t, s, "Register"); a.status != 201 || in.GetEmail() != "ada@example.org" {
 		t.Errorf("with spaces around it the address is %q", in.GetEmail())
 	}
 	if a := s.as(t, auth.Customer, "POST", "/api/v1/auth/logout", ""); a.status != 204 || a.body != "" {
@@ -255,5 +256,27 @@ func TestHealthAndDocuments(t *testing.T) {
 	}
 	if a := s.call(t, "GET", "/healthz", ""); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TestOrderToAnAddressBook passes the entry's id on: whose it is, and that it exists, order-service finds out.
+func TestOrderToAnAddressBook(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.on("PlaceOrder", &orderv1.PlaceOrderResponse{Order: &orderv1.Order{Id: orderID, Currency: "EUR"}})
+	place := func() answer {
+		return s.as(t, auth.Customer, "POST", "/api/v1/orders", `{"address_id":"`+addressID+`","shipping_method":"standard","payment":{"method":"card"}}`, "Idempotency-Key: k")
+	}
+	if a := place(); a.status != 201 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if in := asked[*orderv1.PlaceOrderRequest](t, s, "PlaceOrder"); in.GetAddressId() != addressID || in.ShippingAddress != nil {
+		t.Errorf("the service is asked for %v", in)
+	}
+	s.on("PlaceOrder", apperr.InvalidField("address_id", "there is no such address"))
+	a := place()
+	a.mustBeProblem(t, 422, "validation_failed")
+	if diff := cmp.Diff([]string{"body.address_id"}, a.locations()); diff != "" {
+		t.Error(diff)
 	}
 }

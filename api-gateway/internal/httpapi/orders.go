@@ -32,6 +32,16 @@ type ShippingAddress struct {
 	Phone      string `json:"phone,omitempty" maxLength:"40"`
 }
 
+func (a *ShippingAddress) proto() *orderv1.Address {
+	if a == nil {
+		return nil
+	}
+	return &orderv1.Address{
+		Recipient: a.Recipient, Line1: a.Line1, Line2: a.Line2, City: a.City, Region: a.Region,
+		PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone,
+	}
+}
+
 // OrderItem is a line of an order, as it was at purchase.
 type OrderItem struct {
 	ID        string `json:"id" format:"uuid"`
@@ -83,26 +93,26 @@ type Order struct {
 
 // RequestedItem is what a client wants to buy.
 type RequestedItem struct {
-	ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36"`
-	Quantity  int64  `json:"quantity" minimum:"1" maximum:"999"`
+	ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
+	Quantity  int64  `json:"quantity" minimum:"1" maximum:"999" example:"2"`
 }
 
 // PaymentChoice is how a client wants to pay.
 type PaymentChoice struct {
-	Method string `json:"method" enum:"card,cash_on_delivery"`
+	Method string `json:"method" enum:"card,cash_on_delivery" example:"card"`
 	Token  string `json:"token,omitempty" maxLength:"255" doc:"Stands for the means of payment at the provider; without one the order stays pending." example:"tok_ok"`
 }
 
 type placeOrderInput struct {
-	IdempotencyKey string `header:"Idempotency-Key" required:"true" maxLength:"255" doc:"The same key and body answer the first result again."`
+	IdempotencyKey string `header:"Idempotency-Key" required:"true" maxLength:"255" example:"9f1c2b7e-order-1" doc:"1 to 255 printable characters. The same key and body answer the first result again, for 24 hours."`
 	Body           struct {
 		Items           []RequestedItem  `json:"items,omitempty" minItems:"1" maxItems:"100" doc:"The cart unless given."`
-		AddressID       string           `json:"address_id,omitempty" format:"uuid" doc:"Of the address book; or shipping_address."`
+		AddressID       string           `json:"address_id,omitempty" format:"uuid" minLength:"36" maxLength:"36" doc:"Of my address book. It or shipping_address is needed, not both."`
 		ShippingAddress *ShippingAddress `json:"shipping_address,omitempty"`
 		ShippingMethod  string           `json:"shipping_method" minLength:"1" maxLength:"50" example:"standard"`
 		Payment         PaymentChoice    `json:"payment"`
 		CouponCode      string           `json:"coupon_code,omitempty" maxLength:"50"`
-		ExpectedTotal   *Money           `json:"expected_total,omitempty" doc:"The order is refused if its total is another one."`
+		ExpectedTotal   *Money           `json:"expected_total,omitempty" example:"{\"amount\":4488,\"currency\":\"EUR\"}" doc:"The order is refused if its total is another one."`
 	} `nameHint:"NewOrder"`
 }
 
@@ -120,11 +130,6 @@ type orderOutput struct {
 	Body   Order
 }
 
-// OrderPath names an order. It is exported because huma passes over what is embedded otherwise.
-type OrderPath struct {
-	ID string `path:"id" format:"uuid" minLength:"36" maxLength:"36"`
-}
-
 type listOrdersInput struct {
 	Status string `query:"status" enum:"pending,confirmed,processing,shipped,delivered,cancelled,refunded"`
 	UserID string `query:"user_id" format:"uuid" minLength:"36" maxLength:"36" doc:"For staff."`
@@ -134,18 +139,18 @@ type listOrdersInput struct {
 type listOrdersOutput struct{ Body Page[Order] }
 
 type cancelOrderInput struct {
-	OrderPath
+	ByID
 	IfMatch
 	Body *struct {
-		Reason string `json:"reason,omitempty" maxLength:"500"`
+		Reason string `json:"reason,omitempty" maxLength:"500" example:"Ordered twice by mistake."`
 	} `nameHint:"Cancellation"`
 }
 
 type payOrderInput struct {
-	OrderPath
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Welcome, but not needed: an order is paid once, however often it is tried."`
+	ByID
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" example:"9f1c2b7e-pay-1" doc:"1 to 255 printable characters, the same for each retry of this payment. An order is paid once, however often it is tried."`
 	Body           struct {
-		Method string `json:"method" enum:"card,cash_on_delivery"`
+		Method string `json:"method" enum:"card,cash_on_delivery" example:"card"`
 		Token  string `json:"token" minLength:"1" maxLength:"255" example:"tok_ok"`
 	} `nameHint:"OrderPaymentAttempt"`
 }
@@ -153,41 +158,46 @@ type payOrderInput struct {
 func (s *Server) registerOrders() {
 	tags := []string{"orders"}
 	register(s, huma.Operation{
-		OperationID: "list-shipping-methods", Method: http.MethodGet, Path: base + "/shipping-methods",
-		Responses: map[string]*huma.Response{"304": {Description: "The client has it already."}},
-		Summary:   "The ways of delivery", Tags: tags,
+		OperationID: "list-shipping-methods", Method: http.MethodGet, Path: base + "/shipping-methods", Responses: notModified(),
+		Summary: "The ways of delivery", Tags: tags,
 	}, s.listShippingMethods)
 
 	unsettled := func() map[string]*huma.Response {
 		schema := s.api.OpenAPI().Components.Schemas.Schema(orderType, true, "Order")
 		return map[string]*huma.Response{"202": {
 			Description: "The order is pending: its payment could not be settled in time and is being settled.",
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema, Example: exampleUnsettledOrder}},
 		}}
 	}
 	register(s, huma.Operation{
 		OperationID: "place-order", Method: http.MethodPost, Path: base + "/orders", DefaultStatus: http.StatusCreated, Responses: unsettled(),
 		Summary: "Buy the cart, or the given items", Tags: tags,
-		Description: "409 `out_of_stock` names the lines in `errors`, with `product_id` and `available`; 402 `payment_declined` has the " +
-			"`order_id` of the order, which is cancelled.",
+		Description: "The order goes to `shipping_address`, or to the entry `address_id` of my address book: one of both. 409 `out_of_stock` " +
+			"names the lines in `errors`, with `product_id` and `available`; 402 `payment_declined` has the `order_id` of the order, which " +
+			"is cancelled. Without `payment.token` the order is left pending, to be paid by `/orders/{id}/pay`.",
 		Metadata: map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyRequired},
-	}, s.placeOrder, http.StatusBadRequest, http.StatusPaymentRequired, http.StatusConflict, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	}, s.placeOrder, "idempotency_key_missing", "payment_declined", "payment_failed", "out_of_stock", "total_changed", "checkout_interrupted",
+		"idempotency_in_progress", "idempotency_key_reused", "cart_empty", "product_unavailable", "coupon_invalid")
 	register(s, huma.Operation{
 		OperationID: "list-orders", Method: http.MethodGet, Path: base + "/orders",
 		Summary: "My orders, newest first; everybody's for staff", Tags: tags,
-	}, s.listOrders, http.StatusForbidden)
+		Description: "A customer who names another `user_id` is answered 403.",
+	}, s.listOrders, "permission_denied")
 	register(s, huma.Operation{
 		OperationID: "get-order", Method: http.MethodGet, Path: base + "/orders/{id}", Summary: "An order", Tags: tags,
-	}, s.getOrder, http.StatusNotFound)
+	}, s.getOrder)
 	register(s, huma.Operation{
 		OperationID: "cancel-order", Method: http.MethodPost, Path: base + "/orders/{id}/cancel", DefaultStatus: http.StatusOK,
 		Summary: "Cancel an order that has not shipped", Tags: tags,
-	}, s.cancelOrder, http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed)
+		Description: "Its stock goes back, its payment is voided or refunded. Cancelling a cancelled order changes nothing.",
+		Metadata:    map[string]any{metaExample: exampleCancelledOrder},
+	}, s.cancelOrder, "invalid_transition", "order_busy")
 	register(s, huma.Operation{
 		OperationID: "pay-order", Method: http.MethodPost, Path: base + "/orders/{id}/pay", DefaultStatus: http.StatusOK, Responses: unsettled(),
 		Summary: "Pay a pending order", Tags: tags,
-		Metadata: map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyOptional},
-	}, s.payOrder, http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict)
+		Description: "An order whose payment is declined stays pending and can be paid again.",
+		Metadata:    map[string]any{metaTimeout: checkoutTimeout, metaIdempotency: keyOptional},
+	}, s.payOrder, "payment_declined", "payment_failed", "order_not_payable", "order_busy", "out_of_stock", "checkout_interrupted")
 }
 
 func (s *Server) listShippingMethods(ctx context.Context, in *IfNoneMatch) (*Cacheable[List[ShippingMethod]], error) {
@@ -204,27 +214,21 @@ func (s *Server) placeOrder(ctx context.Context, in *placeOrderInput) (*placeOrd
 	switch {
 	case in.Body.AddressID != "" && in.Body.ShippingAddress != nil:
 		return nil, apperr.InvalidField("body.address_id", "expected either address_id or shipping_address")
-	case in.Body.AddressID != "":
-		// Nobody has an address book, so no id can be in it.
-		return nil, apperr.InvalidField("body.address_id", "there is no such address")
-	case in.Body.ShippingAddress == nil:
+	case in.Body.AddressID == "" && in.Body.ShippingAddress == nil:
 		return nil, apperr.InvalidField("body.shipping_address", "expected shipping_address or address_id to be present")
 	}
-	a := in.Body.ShippingAddress
 	answer, err := s.services.Orders.PlaceOrder(ctx, &orderv1.PlaceOrderRequest{
 		IdempotencyKey: in.IdempotencyKey,
 		Items: convertAll(in.Body.Items, func(i RequestedItem) *orderv1.RequestedItem {
 			return &orderv1.RequestedItem{ProductId: i.ProductID, Quantity: i.Quantity}
 		}),
-		ShippingAddress: &orderv1.Address{
-			Recipient: a.Recipient, Line1: a.Line1, Line2: a.Line2, City: a.City, Region: a.Region,
-			PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone,
-		},
-		ShippingMethod: in.Body.ShippingMethod,
-		PaymentMethod:  paymentMethod(in.Body.Payment.Method),
-		PaymentToken:   in.Body.Payment.Token,
-		CouponCode:     in.Body.CouponCode,
-		ExpectedTotal:  in.Body.ExpectedTotal.proto(),
+		AddressId:       in.Body.AddressID,
+		ShippingAddress: in.Body.ShippingAddress.proto(),
+		ShippingMethod:  in.Body.ShippingMethod,
+		PaymentMethod:   paymentMethod(in.Body.Payment.Method),
+		PaymentToken:    in.Body.Payment.Token,
+		CouponCode:      in.Body.CouponCode,
+		ExpectedTotal:   in.Body.ExpectedTotal.proto(),
 	})
 	if err != nil {
 		return nil, withTotal(err)
@@ -264,7 +268,7 @@ func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listOrde
 	}}, nil
 }
 
-func (s *Server) getOrder(ctx context.Context, in *OrderPath) (*orderOutput, error) {
+func (s *Server) getOrder(ctx context.Context, in *ByID) (*orderOutput, error) {
 	answer, err := s.services.Orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: in.ID})
 	if err != nil {
 		return nil, err

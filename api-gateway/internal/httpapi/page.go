@@ -13,6 +13,11 @@ type Page[T any] struct {
 	TotalSize     *int64 `json:"total_size,omitempty" doc:"Present if include_total was asked for."`
 }
 
+// ByID names a resource in the path. It is exported because huma passes over what is embedded otherwise.
+type ByID struct {
+	ID string `path:"id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e01"`
+}
+
 // List is a list that is always whole.
 type List[T any] struct {
 	Items []T `json:"items"`

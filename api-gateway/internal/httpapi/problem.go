@@ -162,11 +162,14 @@ func problemOf(err error) *Problem {
 func problemOfHuma(status int, message string, errs []error) *Problem {
 	var (
 		tooLarge *http.MaxBytesError
+		ours     *Problem
 		joined   = errors.Join(errs...)
 	)
 	switch {
 	case errors.As(joined, &tooLarge):
 		return bodyTooLarge()
+	case errors.As(joined, &ours):
+		return ours
 	case status == http.StatusInternalServerError && message == "cannot read request body":
 		p := newProblem(http.StatusBadRequest, "malformed_request", "The body could not be read to its end.")
 		p.cause = joined
@@ -307,6 +310,8 @@ var aliases = map[string]map[string]string{
 	"pay-order":     {"payment_method": "method", "payment_token": "token"},
 	"adjust-stock":  {"idempotency_key": "header.Idempotency-Key"},
 	"list-products": {"query": "q"},
+	"list-users":    {"query": "q"},
+	"refresh":       {"idempotency_key": "header.Idempotency-Key"},
 }
 
 // locate says where in the request a field stands that a service complained about. What has a place already keeps it.

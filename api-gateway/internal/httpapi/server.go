@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -48,12 +47,13 @@ const (
 
 // Services are the clients of the services behind the gateway.
 type Services struct {
-	Auth    userv1.AuthServiceClient
-	Users   userv1.UserServiceClient
-	Catalog productv1.CatalogServiceClient
-	Stock   productv1.StockServiceClient
-	Carts   cartv1.CartServiceClient
-	Orders  orderv1.OrderServiceClient
+	Auth      userv1.AuthServiceClient
+	Users     userv1.UserServiceClient
+	Addresses userv1.AddressServiceClient
+	Catalog   productv1.CatalogServiceClient
+	Stock     productv1.StockServiceClient
+	Carts     cartv1.CartServiceClient
+	Orders    orderv1.OrderServiceClient
 }
 
 // Options are what a server needs.
@@ -62,9 +62,10 @@ type Options struct {
 	// Verify returns whom an access token stands for.
 	Verify func(ctx context.Context, token string) (auth.Principal, error)
 	Health *health.Monitor
-	// Limiter may be nil: then nobody is limited, and the fields about limits are absent.
+	// Limiter may be nil: then nobody is limited.
 	Limiter *ratelimit.Limiter
 	Clients clientip.Resolver
+	CORS    CORS
 	// MaxInFlight is how many requests are worked on at once; more are refused.
 	MaxInFlight int
 	Log         *slog.Logger
@@ -77,11 +78,14 @@ type Server struct {
 	health   *health.Monitor
 	limiter  *ratelimit.Limiter
 	clients  clientip.Resolver
+	cors     CORS
 	slots    chan struct{}
+	bodies   chan struct{}
 	log      *slog.Logger
 
 	api        huma.API
 	router     chi.Router
+	handler    http.Handler
 	operations []string
 }
 
@@ -111,19 +115,20 @@ func init() {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
-		slots: make(chan struct{}, o.MaxInFlight), log: o.Log, router: chi.NewRouter(),
+		cors: o.CORS, slots: make(chan struct{}, o.MaxInFlight), bodies: make(chan struct{}, maxLargeBodies), log: o.Log, router: chi.NewRouter(),
 	}
 	s.router.Use(
-		s.identify,
 		// A name of our own: the default is the Host that the client sends, which would make a series for each that it invents.
 		otelhttp.NewMiddleware("http", otelhttp.WithSpanNameFormatter(spanName), otelhttp.WithServerName("api-gateway")),
 		s.record,
 		recoverPanics,
+		s.allowOrigins,
 		s.shed,
 		s.authenticate,
 		s.limit,
+		s.answerPreflights,
 		refuseGarbage,
-		limitBody,
+		s.limitBody,
 		chimiddleware.GetHead,
 	)
 	s.router.NotFound(nothingHere)
@@ -136,6 +141,10 @@ func New(o Options) (*Server, error) {
 	})
 	s.api.UseMiddleware(s.authorize, bound, s.checkQuery, s.checkIdempotencyKey, s.checkContentType)
 	s.registerIdentity()
+	s.registerAccount()
+	s.registerSessions()
+	s.registerAddresses()
+	s.registerUsers()
 	s.registerCatalogue()
 	s.registerStock()
 	s.registerCart()
@@ -147,51 +156,30 @@ func New(o Options) (*Server, error) {
 	if err := s.serveDocument(); err != nil {
 		return nil, err
 	}
+	compressed, err := compress(s.router)
+	if err != nil {
+		return nil, fmt.Errorf("set up compression: %w", err)
+	}
+	s.handler = s.identify(compressed)
 	return s, nil
 }
 
 // ServeHTTP answers a request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// document is what stands in the OpenAPI document beside the operations.
-func document() *huma.OpenAPI {
-	return &huma.OpenAPI{
-		OpenAPI: "3.1.0",
-		Info: &huma.Info{
-			Title:   "Shop",
-			Version: "1",
-			Description: "The REST contract of the shop. Money is in integer minor units, times are RFC 3339 in UTC, errors are RFC 9457 " +
-				"problems with a stable `code`. `x-authorization` says who may use an operation: `anonymous`, `signed_in`, `owner` " +
-				"(signed in, and only what is one's own), `staff` or `admin`.",
-		},
-		Tags: []*huma.Tag{{Name: "identity"}, {Name: "catalogue"}, {Name: "stock"}, {Name: "cart"}, {Name: "orders"}, {Name: "operations"}},
-		Components: &huma.Components{
-			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-			SecuritySchemes: map[string]*huma.SecurityScheme{
-				authz.SecurityScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "The access_token of /auth/login."},
-			},
-		},
-	}
-}
-
-// register adds an operation with its entry in the authorization table. errorStatuses are those that a client of this
-// operation should expect; any other has the same body.
-func register[I, O any](s *Server, op huma.Operation, handler func(context.Context, *I) (*O, error), errorStatuses ...int) {
+// register adds an operation with its entry in the authorization table. codes are those of its problems that are not had by
+// every operation of its kind.
+func register[I, O any](s *Server, op huma.Operation, handler func(context.Context, *I) (*O, error), codes ...string) {
 	s.operations = append(s.operations, op.OperationID)
 	authz.Table[op.OperationID].Document(&op)
 	op.MaxBodyBytes = -1 // limitBody does it, for all
-	op.Errors = errorStatuses
-	if len(op.Security) > 0 {
-		op.Errors = append(op.Errors, http.StatusUnauthorized)
-	}
 	if op.Responses == nil {
 		op.Responses = make(map[string]*huma.Response)
 	}
-	schemas := s.api.OpenAPI().Components.Schemas
-	op.Responses["default"] = &huma.Response{
-		Description: "A problem.",
-		Content:     map[string]*huma.MediaType{problemContentType: {Schema: huma.SchemaFromType(schemas, problemType)}},
+	if op.Metadata == nil {
+		op.Metadata = make(map[string]any)
 	}
+	op.Metadata[metaCodes] = codes
 	huma.Register(s.api, op, handler)
 }
 
@@ -244,29 +232,4 @@ func Description() ([]byte, error) {
 		return nil, err
 	}
 	return s.OpenAPI()
-}
-
-// Timeouts of the public server. Bodies that an operation reads have a shorter deadline of their own.
-const (
-	readHeaderTimeout = 5 * time.Second
-	// idleTimeout is longer than the 60 s after which most load balancers drop an idle connection, so that it is not us who
-	// close one that is just being used.
-	idleTimeout = 75 * time.Second
-	// readTimeout and writeTimeout cover the longest operation and a slow client.
-	readTimeout    = 30 * time.Second
-	writeTimeout   = 30 * time.Second
-	maxHeaderBytes = 32 << 10
-)
-
-// HTTPServer returns the server for the public port.
-func (s *Server) HTTPServer() *http.Server {
-	return &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
 }

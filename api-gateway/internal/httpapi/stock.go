@@ -10,8 +10,8 @@ import (
 )
 
 type adjustStockInput struct {
-	ID             string `path:"id" format:"uuid" minLength:"36" maxLength:"36"`
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key again changes nothing and answers the first result."`
+	ByID
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" example:"9f1c2b7e-stock-1" doc:"1 to 255 printable characters. The same key and body again change nothing and answer the first result."`
 	Body           struct {
 		Delta  int64  `json:"delta" minimum:"-1000000000" maximum:"1000000000" doc:"By how much the stock on hand changes; not 0." example:"25"`
 		Reason string `json:"reason" minLength:"1" maxLength:"200" example:"delivery 4711"`
@@ -27,8 +27,9 @@ func (s *Server) registerStock() {
 	register(s, huma.Operation{
 		OperationID: "adjust-stock", Method: http.MethodPost, Path: base + "/products/{id}/stock-adjustments", DefaultStatus: http.StatusCreated,
 		Summary: "Change the stock on hand", Tags: []string{"stock"},
-		Metadata: map[string]any{metaIdempotency: keyOptional},
-	}, s.adjustStock, http.StatusForbidden, http.StatusNotFound, http.StatusConflict)
+		Description: "It can't go below what is reserved for orders: 409 `insufficient_stock`.",
+		Metadata:    map[string]any{metaIdempotency: keyOptional},
+	}, s.adjustStock, "insufficient_stock", "idempotency_key_reused")
 }
 
 func (s *Server) adjustStock(ctx context.Context, in *adjustStockInput) (*adjustStockOutput, error) {

@@ -60,17 +60,18 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // Limiter counts requests by policy and client.
 type Limiter struct {
-	shared *redis_rate.Limiter // nil without Redis
-	local  *local
-	log    *slog.Logger
-	now    func() time.Time
+	shared  *redis_rate.Limiter // nil without Redis
+	timeout time.Duration       // for Redis
+	local   *local
+	log     *slog.Logger
+	now     func() time.Time
 	// pausedUntil is the Unix time in nanoseconds before which Redis is not asked; 0 while it is well.
 	pausedUntil atomic.Int64
 }
 
 // New returns a limiter. client may be nil: then each replica counts by itself. now is the clock.
 func New(client redis.UniversalClient, log *slog.Logger, now func() time.Time) *Limiter {
-	l := &Limiter{local: newLocal(), log: log, now: now}
+	l := &Limiter{timeout: redisTimeout, local: newLocal(), log: log, now: now}
 	if client != nil {
 		l.shared = redis_rate.NewLimiter(client)
 	}
@@ -94,7 +95,7 @@ func (l *Limiter) takeShared(ctx context.Context, p Policy, client string, now t
 	if now.UnixNano() < paused {
 		return Decision{}, false
 	}
-	bounded, cancel := context.WithTimeout(ctx, redisTimeout)
+	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	limit := redis_rate.Limit{Rate: p.Quota, Burst: p.Quota, Period: p.Window}
 	// One key a script: it is in one slot of a cluster by itself.

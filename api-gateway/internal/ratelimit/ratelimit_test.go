@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 )
 
 var policy = Policy{Name: "test", Quota: 5, Window: 10 * time.Second}
+
+const patience = 10 * time.Second
 
 // clock is a time that tests set.
 type clock struct{ now atomic.Int64 }
@@ -32,12 +35,24 @@ func limiter(t *testing.T, server *miniredis.Miniredis, c *clock, log *slog.Logg
 	if server == nil {
 		return New(nil, log, c.Now)
 	}
-	client, err := OpenRedis("redis://" + server.Addr())
+	return patient(t, "redis://"+server.Addr(), log, c.Now)
+}
+
+// patient is a limiter that waits for Redis as long as a busy machine needs: what is tested is the count, and a count that
+// fell back to this process for haste would be another one.
+func patient(t *testing.T, url string, log *slog.Logger, now func() time.Time) *Limiter {
+	t.Helper()
+	o, err := redis.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
+	o.MaxRetries = -1 // as in production
+	client := redis.NewClient(o)
 	t.Cleanup(func() { _ = client.Close() })
-	return New(client, log, c.Now)
+	l := New(client, log, now)
+	l.timeout = patience
+	return l
 }
 
 func take(t *testing.T, l *Limiter, client string, n int) (allowed int, last Decision) {
@@ -170,8 +185,7 @@ func TestManyAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		// Twice the quota if a busy machine made one of them miss Redis' 50 ms.
-		if n := allowed.Load(); n < 5 || n > 10 {
+		if n := allowed.Load(); n != 5 {
 			t.Errorf("%d at once were allowed", n)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,32 @@ func (c *Client) Do(method, path string, body any, headers ...string) *Answer {
 	return a
 }
 
-// Try is Do for goroutines, which may not end a test, and for shops that may break connections off.
+// patience is how long a client of a shop without limits does what Retry-After says before it gives up: as many tests as there are
+// sign in at once, and a loaded machine hashes few passwords a second.
+const patience = time.Minute
+
+// Try is Do for goroutines, which may not end a test, and for shops that may break connections off. In a shop without limits, 429 says
+// only that others are having their passwords hashed: it asks again when it is told to.
 func (c *Client) Try(method, path string, body any, headers ...string) (*Answer, error) {
+	begin := time.Now()
+	for {
+		a, err := c.ask(method, path, body, headers...)
+		if err != nil || a.Status != http.StatusTooManyRequests || c.shop.limited || time.Since(begin) > patience {
+			return a, err
+		}
+		after, err := strconv.Atoi(a.Header.Get("Retry-After"))
+		if err != nil {
+			return a, err
+		}
+		select {
+		case <-time.After(time.Duration(after) * time.Second):
+		case <-c.t.Context().Done():
+			return nil, c.t.Context().Err()
+		}
+	}
+}
+
+func (c *Client) ask(method, path string, body any, headers ...string) (*Answer, error) {
 	target := c.shop.Gateway() + API + path
 	if root, ok := strings.CutPrefix(path, "//"); ok {
 		target = c.shop.Gateway() + "/" + root

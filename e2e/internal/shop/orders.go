@@ -110,7 +110,8 @@ type Payment struct {
 // Wish is a request for an order: of the cart, unless it has items.
 type Wish struct {
 	Items          []Item  `json:"items,omitempty"`
-	Address        Address `json:"shipping_address"`
+	AddressID      string  `json:"address_id,omitempty"` // or Address
+	Address        Address `json:"shipping_address,omitzero"`
 	ShippingMethod string  `json:"shipping_method"`
 	Payment        Payment `json:"payment"`
 	ExpectedTotal  *Money  `json:"expected_total,omitempty"`

@@ -43,8 +43,9 @@ func Build(ctx context.Context, output io.Writer) (remove func() error, err erro
 // Shop is a running shop of its own: stores, provider and services.
 type Shop struct {
 	*runner.Stack
-	data             string
-	orders, products *pgxpool.Pool // to look, never to touch
+	data                    string
+	limited                 bool          // requests and sign-ins are limited, as in production
+	users, orders, products *pgxpool.Pool // to look, never to touch
 
 	ledgerURL, ledgerKey string
 	contract             *contract
@@ -54,7 +55,14 @@ type Shop struct {
 	adminErr   error
 }
 
-// Start starts a shop on free ports with a data folder of its own. env is added to every process.
+// WithLimits is the environment of a shop that limits requests and sign-ins, and believes what this machine says of where its clients
+// are (X-Forwarded-For).
+func WithLimits() map[string]string {
+	return map[string]string{"RATE_LIMIT": "on", "TRUSTED_PROXIES": "127.0.0.1/32"}
+}
+
+// Start starts a shop on free ports with a data folder of its own. env is added to every process. Unless it says otherwise, nothing is
+// limited.
 func Start(ctx context.Context, env map[string]string, output io.Writer) (_ *Shop, err error) {
 	data, err := os.MkdirTemp("", "shop-e2e-")
 	if err != nil {
@@ -70,7 +78,7 @@ func Start(ctx context.Context, env map[string]string, output io.Writer) (_ *Sho
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(data))
 	}
-	s := &Shop{Stack: stack, data: data}
+	s := &Shop{Stack: stack, data: data, limited: env["RATE_LIMIT"] == "on"}
 	if err := s.look(ctx); err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
@@ -108,11 +116,10 @@ func (s *Shop) look(ctx context.Context) (err error) {
 		return err
 	}
 	s.ledgerKey = strings.TrimSpace(string(key))
-	if s.orders, err = pgxpool.New(ctx, d.Databases["orders"]); err != nil {
-		return err
-	}
-	if s.products, err = pgxpool.New(ctx, d.Databases["products"]); err != nil {
-		return err
+	for name, pool := range map[string]**pgxpool.Pool{"users": &s.users, "orders": &s.orders, "products": &s.products} {
+		if *pool, err = pgxpool.New(ctx, d.Databases[name]); err != nil {
+			return err
+		}
 	}
 	s.contract, err = readContract(ctx, s.Gateway())
 	return err
@@ -122,7 +129,7 @@ func (s *Shop) look(ctx context.Context) (err error) {
 func (s *Shop) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	for _, pool := range []*pgxpool.Pool{s.orders, s.products} {
+	for _, pool := range []*pgxpool.Pool{s.users, s.orders, s.products} {
 		if pool != nil {
 			pool.Close()
 		}
@@ -172,7 +179,7 @@ func (s *Shop) LastWords() string {
 }
 
 // neverLogged are what no log may hold: what the race detector and a panic write, and secrets, of which the tests' own bear marks.
-var neverLogged = []string{"WARNING: DATA RACE", "panic: ", "goroutine 1 [", passwordMark, streetMark, "Bearer ", "eyJhbGciOi"}
+var neverLogged = []string{"WARNING: DATA RACE", "panic: ", "goroutine 1 [", passwordMark, streetMark, emailMark, "Bearer ", "eyJhbGciOi"}
 
 func (s *Shop) checkLogs() error {
 	var errs []error

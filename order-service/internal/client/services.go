@@ -39,6 +39,40 @@ func (u *Users) Active(ctx context.Context, userID uuid.UUID) (bool, error) {
 	return answer.GetStatus() == userv1.UserStatus_USER_STATUS_ACTIVE, err
 }
 
+// Addresses asks user-service for entries of address books.
+type Addresses struct{ client userv1.AddressServiceClient }
+
+// NewAddresses returns a client on a connection to user-service.
+func NewAddresses(conn *grpcclient.Conn) *Addresses {
+	return &Addresses{userv1.NewAddressServiceClient(conn)}
+}
+
+// addressRead bounds the question for an address, without which there is no order: long enough for a busy service, short
+// enough that a customer is told quickly that another address, given in the request, works.
+const addressRead = 2 * time.Second
+
+// Address implements usecase.Addresses. The user of the context is told by the token that is forwarded.
+func (a *Addresses) Address(ctx context.Context, id uuid.UUID) (domain.Address, error) {
+	deadline, ok := ctx.Deadline()
+	hurried := ok && time.Until(deadline) <= addressRead // so it is the caller's time that may be up
+	ctx, cancel := context.WithTimeout(ctx, addressRead)
+	defer cancel()
+	answer, err := a.client.GetAddress(ctx, &userv1.GetAddressRequest{AddressId: id.String()})
+	switch {
+	case apperr.KindOf(err) == apperr.NotFound:
+		return domain.Address{}, domain.ErrAddressMissing.Wrap(err)
+	case apperr.KindOf(err) == apperr.DeadlineExceeded && !hurried:
+		return domain.Address{}, apperr.DependencyUnavailable(err)
+	case err != nil:
+		return domain.Address{}, err
+	}
+	found := answer.GetAddress()
+	return domain.Address{
+		Recipient: found.GetRecipient(), Line1: found.GetLine1(), Line2: found.GetLine2(), City: found.GetCity(),
+		Region: found.GetRegion(), PostalCode: found.GetPostalCode(), Country: found.GetCountry(), Phone: found.GetPhone(),
+	}, nil
+}
+
 // Carts asks cart-service.
 type Carts struct{ client cartv1.CartServiceClient }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"shop.example/platform/apperr"
+	"shop.example/platform/country"
 )
 
 // Address is where an order goes, as it was when the order was placed. Its form is checked at the door.
@@ -26,7 +27,7 @@ func (a Address) Deliverable() error {
 			violations = append(violations, apperr.Violation{Location: "shipping_address." + f.name, Message: "must not be blank"})
 		}
 	}
-	if !isCountry(a.Country) {
+	if !country.Known(a.Country) {
 		violations = append(violations, apperr.Violation{Location: "shipping_address.country", Message: "is not an ISO 3166-1 alpha-2 code"})
 	}
 	if len(violations) == 0 {

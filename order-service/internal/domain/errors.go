@@ -5,6 +5,7 @@ import "shop.example/platform/apperr"
 // What can be wrong with an order, for its customer.
 var (
 	ErrOrderMissing     = apperr.Missing("order")
+	ErrAddressMissing   = apperr.InvalidField("address_id", "there is no such address")
 	ErrCartEmpty        = apperr.New(apperr.Invalid, "cart_empty", "There is nothing in the cart.")
 	ErrTotalChanged     = apperr.New(apperr.Conflict, "total_changed", "The total is not the expected one any more. Ask for a new quote.")
 	ErrNotPayable       = apperr.New(apperr.Conflict, "order_not_payable", "Only a pending order that is not being paid can be paid.")

@@ -28,6 +28,7 @@ type Checkout struct {
 	attempts AttemptStore
 	orders   OrderStore
 	users    Users
+	books    Addresses
 	carts    Carts
 	catalog  Catalog
 	stock    Stock
@@ -39,22 +40,23 @@ type Checkout struct {
 
 // CheckoutParts are what a Checkout works with.
 type CheckoutParts struct {
-	Attempts AttemptStore
-	Orders   OrderStore
-	Users    Users
-	Carts    Carts
-	Catalog  Catalog
-	Stock    Stock
-	Payments Payments
-	Shipping domain.ShippingMethods
-	Now      func() time.Time
-	Log      *slog.Logger
+	Attempts  AttemptStore
+	Orders    OrderStore
+	Users     Users
+	Addresses Addresses
+	Carts     Carts
+	Catalog   Catalog
+	Stock     Stock
+	Payments  Payments
+	Shipping  domain.ShippingMethods
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // NewCheckout returns a checkout.
 func NewCheckout(p CheckoutParts) *Checkout {
 	return &Checkout{
-		attempts: p.Attempts, orders: p.Orders, users: p.Users, carts: p.Carts, catalog: p.Catalog, stock: p.Stock,
-		payments: p.Payments, shipping: p.Shipping, now: p.Now, log: p.Log,
+		attempts: p.Attempts, orders: p.Orders, users: p.Users, books: p.Addresses, carts: p.Carts, catalog: p.Catalog,
+		stock: p.Stock, payments: p.Payments, shipping: p.Shipping, now: p.Now, log: p.Log,
 	}
 }

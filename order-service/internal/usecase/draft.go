@@ -17,19 +17,19 @@ func (c *Checkout) draft(ctx context.Context, wish PlaceOrder) (*domain.Order, e
 	if err != nil {
 		return nil, err
 	}
-	if err := wish.Address.Deliverable(); err != nil {
+	if err := wish.oneDestination(); err != nil {
 		return nil, err
 	}
 	if wish.CouponCode != "" {
 		return nil, domain.ErrCouponInvalid
 	}
-	items, err := c.price(ctx, wish)
+	items, address, err := c.ask(ctx, wish)
 	if err != nil {
 		return nil, err
 	}
 	now := c.now()
 	order, err := domain.NewOrder(domain.Draft{
-		UserID: wish.UserID, Items: items, Shipping: method, Address: wish.Address, Method: wish.Method,
+		UserID: wish.UserID, Items: items, Shipping: method, Address: address, Method: wish.Method,
 		FromCart: len(wish.Items) == 0,
 	}, now)
 	if err != nil {
@@ -49,11 +49,37 @@ func (c *Checkout) draft(ctx context.Context, wish PlaceOrder) (*domain.Order, e
 	return order, nil
 }
 
-// price asks everybody at once what the wish needs to know of them.
-func (c *Checkout) price(ctx context.Context, wish PlaceOrder) ([]domain.Item, error) {
-	var items []domain.Item
+// oneDestination sees to it that there is one address, given or named, and that a parcel can go to the given one.
+func (p PlaceOrder) oneDestination() error {
+	given, named := p.Address != domain.Address{}, p.AddressID != uuid.Nil
+	switch {
+	case given && named:
+		const both = "expected either address_id or shipping_address"
+		return apperr.ValidationFailed(
+			apperr.Violation{Location: "address_id", Message: both}, apperr.Violation{Location: "shipping_address", Message: both})
+	case named:
+		return nil // what is in an address book was checked there
+	case given:
+		return p.Address.Deliverable()
+	default:
+		return apperr.InvalidField("shipping_address", "is required, unless there is an address_id")
+	}
+}
+
+// ask asks everybody at once what the wish needs to know of them: what is bought at which price, and where it goes.
+func (c *Checkout) ask(ctx context.Context, wish PlaceOrder) (items []domain.Item, to domain.Address, _ error) {
+	to = wish.Address
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.checkUser(ctx, wish.UserID) })
+	if wish.AddressID != uuid.Nil {
+		group.Go(func() error {
+			var err error
+			if to, err = c.books.Address(ctx, wish.AddressID); err != nil {
+				return fmt.Errorf("read the address: %w", err)
+			}
+			return nil
+		})
+	}
 	group.Go(func() error {
 		lines := merge(wish.Items)
 		if len(lines) == 0 {
@@ -80,9 +106,9 @@ func (c *Checkout) price(ctx context.Context, wish PlaceOrder) ([]domain.Item, e
 		return err
 	})
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, domain.Address{}, err
 	}
-	return items, nil
+	return items, to, nil
 }
 
 // checkUser refuses a user who was disabled after the token was made. While user-service is away the token is believed:

@@ -171,6 +171,15 @@ func (s faultyUsers) Active(ctx context.Context, userID uuid.UUID) (bool, error)
 	return through(ctx, s.Faults, "users.Active", func() (bool, error) { return s.to.Active(ctx, userID) })
 }
 
+type faultyAddresses struct {
+	Faults
+	to usecase.Addresses
+}
+
+func (s faultyAddresses) Address(ctx context.Context, id uuid.UUID) (domain.Address, error) {
+	return through(ctx, s.Faults, "addresses.Address", func() (domain.Address, error) { return s.to.Address(ctx, id) })
+}
+
 type faultyCarts struct {
 	Faults
 	to usecase.Carts

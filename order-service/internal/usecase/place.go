@@ -18,8 +18,11 @@ type PlaceOrder struct {
 	UserID uuid.UUID `json:"-"`
 	Key    string    `json:"-"`
 	// Items are what to buy; none for what is in the cart.
-	Items          []Line
-	Address        domain.Address
+	Items []Line
+	// Address is where the order goes, unless AddressID names an entry of the customer's address book.
+	Address domain.Address
+	// AddressID is left out of the fingerprint where there is none: keys that were used before there was one keep theirs.
+	AddressID      uuid.UUID `json:",omitzero"`
 	ShippingMethod string
 	Method         domain.PaymentMethod
 	Token          string

@@ -144,16 +144,7 @@ func TestPlaceRefuses(t *testing.T) {
 			if diff := cmp.Diff(tc.violations, locations); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
 			}
-			if n := len(s.orders(t)); n != 0 {
-				t.Errorf("it left %d orders", n)
-			}
-			if s.provider.Calls() != 0 || len(s.stock.Orders()) != 0 {
-				t.Error("it asked for money or pieces")
-			}
-			// What was refused before it began does not use the key up.
-			if _, err := s.store.FindAttempt(t.Context(), s.customer, wish.Key); !errors.Is(err, usecase.ErrNoAttempt) {
-				t.Errorf("the key: %v, want %v", err, usecase.ErrNoAttempt)
-			}
+			s.untouched(t, wish.Key)
 		})
 	}
 }
@@ -322,8 +313,11 @@ func TestKeyReused(t *testing.T) {
 	s := newShop(t)
 	s.place(t, s.wish(tokOK))
 	for name, change := range map[string]func(*usecase.PlaceOrder){
-		"another token":    func(w *usecase.PlaceOrder) { w.Token = tokDeclined },
-		"another address":  func(w *usecase.PlaceOrder) { w.Address.City = "Bonn" },
+		"another token":   func(w *usecase.PlaceOrder) { w.Token = tokDeclined },
+		"another address": func(w *usecase.PlaceOrder) { w.Address.City = "Bonn" },
+		"an address book": func(w *usecase.PlaceOrder) {
+			w.Address, w.AddressID = domain.Address{}, s.office
+		},
 		"other items":      func(w *usecase.PlaceOrder) { w.Items = []usecase.Line{{ProductID: s.cup, Quantity: 1}} },
 		"another delivery": func(w *usecase.PlaceOrder) { w.ShippingMethod = "express" },
 		"an expectation":   func(w *usecase.PlaceOrder) { w.ExpectedTotal = &usecase.ExpectedTotal{Amount: 1} },
@@ -334,7 +328,14 @@ func TestKeyReused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, domain.ErrKeyReused)
 		}
 	}
-	wish := s.wish(tokOK)
+	wish := s.wishByID(tokOK)
+	wish.Key, wish.Items = "by id", []usecase.Line{{ProductID: s.cup, Quantity: 1}}
+	s.place(t, wish)
+	wish.AddressID = uuid.New()
+	if _, err := s.healthy().Place(s.ctx(t), wish); !errors.Is(err, domain.ErrKeyReused) {
+		t.Errorf("another entry of the address book: %v, want %v", err, domain.ErrKeyReused)
+	}
+	wish = s.wish(tokOK)
 	wish.UserID, wish.Items = uuid.New(), []usecase.Line{{ProductID: s.cup, Quantity: 1}}
 	if placed := s.place(t, wish); placed.Replayed {
 		t.Error("the key of one customer stands in the way of another")

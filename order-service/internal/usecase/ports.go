@@ -86,6 +86,12 @@ type Users interface {
 	Active(ctx context.Context, userID uuid.UUID) (bool, error)
 }
 
+// Addresses knows the customers' address books.
+type Addresses interface {
+	// Address returns an entry of the book of the user of the context, or domain.ErrAddressMissing.
+	Address(ctx context.Context, id uuid.UUID) (domain.Address, error)
+}
+
 // Line is how many of a product somebody wants.
 type Line struct {
 	ProductID uuid.UUID

@@ -44,6 +44,7 @@ type shop struct {
 	clock    *usecasetest.Clock
 	store    *memory.Store
 	users    *usecasetest.FakeUsers
+	books    *usecasetest.FakeAddresses
 	carts    *usecasetest.FakeCarts
 	catalog  *usecasetest.FakeCatalog
 	stock    *usecasetest.FakeStock
@@ -51,6 +52,8 @@ type shop struct {
 	shipping domain.ShippingMethods
 
 	customer uuid.UUID
+	// office is an entry of the customer's address book.
+	office   uuid.UUID
 	cup, pot uuid.UUID
 	// gift costs nothing.
 	gift uuid.UUID
@@ -68,12 +71,13 @@ func newShop(t *testing.T) *shop {
 		clock:    clock,
 		store:    memory.New(clock.Now),
 		users:    usecasetest.NewFakeUsers(),
+		books:    usecasetest.NewFakeAddresses(),
 		carts:    usecasetest.NewFakeCarts(),
 		catalog:  usecasetest.NewFakeCatalog(stock),
 		stock:    stock,
 		provider: usecasetest.NewFakeProvider(),
 		shipping: shipping,
-		customer: uuid.New(), cup: uuid.New(), pot: uuid.New(), gift: uuid.New(),
+		customer: uuid.New(), office: uuid.New(), cup: uuid.New(), pot: uuid.New(), gift: uuid.New(),
 	}
 	for id, p := range map[uuid.UUID]usecase.Product{
 		s.cup:  {SKU: "CUP-1", Name: "A cup", Price: money.MustNew(cupPrice, "EUR"), OnSale: true},
@@ -84,7 +88,13 @@ func newShop(t *testing.T) *shop {
 		stock.Set(id, pieces)
 	}
 	s.carts.Put(s.customer, usecase.Line{ProductID: s.cup, Quantity: 2}, usecase.Line{ProductID: s.pot, Quantity: 1})
+	s.books.Put(s.customer, s.office, officeAddress)
 	return s
+}
+
+// officeAddress is what the entry says.
+var officeAddress = domain.Address{
+	Recipient: "Zoë", Line1: "2 High St", Line2: "Flat 1", City: "London", Region: "England", PostalCode: "SW1A 1AA", Country: "GB", Phone: "020 1",
 }
 
 // cartTotal is what the cart of a new shop's customer costs, with standard delivery.
@@ -94,7 +104,8 @@ const cartTotal = 2*cupPrice + 3999 + shippingC
 func (s *shop) process(f Faults) *usecase.Checkout {
 	return usecase.NewCheckout(usecase.CheckoutParts{
 		Attempts: faultyAttempts{f, s.store}, Orders: faultyOrders{f, s.store}, Users: faultyUsers{f, s.users},
-		Carts: faultyCarts{f, s.carts}, Catalog: faultyCatalog{f, s.catalog}, Stock: faultyStock{f, s.stock},
+		Addresses: faultyAddresses{f, s.books},
+		Carts:     faultyCarts{f, s.carts}, Catalog: faultyCatalog{f, s.catalog}, Stock: faultyStock{f, s.stock},
 		Payments: faultyPayments{f, s.provider}, Shipping: s.shipping, Now: s.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 }
@@ -120,6 +131,13 @@ func (s *shop) wish(token string) usecase.PlaceOrder {
 		UserID: s.customer, Key: "key", ShippingMethod: "standard", Method: domain.Card, Token: token,
 		Address: domain.Address{Recipient: "Zoë", Line1: "1 Main St", City: "Köln", PostalCode: "50667", Country: "DE"},
 	}
+}
+
+// wishByID is wish with an address that the address book knows.
+func (s *shop) wishByID(token string) usecase.PlaceOrder {
+	wish := s.wish(token)
+	wish.Address, wish.AddressID = domain.Address{}, s.office
+	return wish
 }
 
 // place buys, which must succeed.

@@ -6,6 +6,10 @@ import "shop.example/platform/apperr"
 var (
 	// ErrNoUser means that there is no such user, or none that the caller may see.
 	ErrNoUser = apperr.Missing("user")
+	// ErrNoSession means that the caller has no such living session.
+	ErrNoSession = apperr.Missing("session")
+	// ErrLastAdmin means that the shop would be left without anybody who may run it.
+	ErrLastAdmin = apperr.New(apperr.Conflict, "last_admin", "This is the last active admin. Make somebody else an admin first.")
 	// ErrEmailTaken means that another account has the address.
 	ErrEmailTaken = apperr.New(apperr.Conflict, "email_taken", "There is an account with this e-mail address already.")
 	// ErrInvalidCredentials is the one answer to a login that fails: for an unknown address, a wrong password and a disabled

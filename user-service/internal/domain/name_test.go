@@ -23,7 +23,9 @@ func TestParseName(t *testing.T) {
 			t.Errorf("ParseName(%q) = %q, error %v; want %q", raw, got, err, want)
 		}
 	}
-	for _, raw := range []string{"", "  ", strings.Repeat("ä", 201), "a\x00b", "a\nb", "a\u2028b", "\u202Enna", "a\xffb"} {
+	for _, raw := range []string{"", "  ", strings.Repeat("ä", 201), "a\x00b", "a\nb", "a\u2028b", "\u202Enna", "a\xffb",
+		"\u200B", "\u200B\u200D\uFEFF", "\u00A0\u2060", "\u00AD", "\u3164", "\u2800", "\u0301", "\uFE0F",
+	} {
 		if _, err := domain.ParseName(raw); apperr.KindOf(err) != apperr.Invalid {
 			t.Errorf("ParseName(%q): error %v, want it refused", raw, err)
 		}

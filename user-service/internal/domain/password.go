@@ -29,21 +29,21 @@ var commonPasswords = func() map[string]bool {
 	return set
 }()
 
-// CheckPassword says whether a person with this address and name may choose the password. Its error is a violation at
-// "password", and never repeats what was chosen.
-func CheckPassword(password string, email Email, name string) error {
+// CheckPassword says whether a person with this address and name may choose the password. Its error is a violation at the
+// field, and never repeats what was chosen.
+func CheckPassword(field, password string, email Email, name string) error {
 	length := utf8.RuneCountInString(password)
 	folded := strings.ToLower(strings.TrimSpace(password))
 	switch {
 	case !utf8.ValidString(password):
-		return apperr.InvalidField("password", "must be valid UTF-8")
+		return apperr.InvalidField(field, "must be valid UTF-8")
 	case length < minPasswordLength || length > maxPasswordLength:
-		return apperr.InvalidField("password", "must have 8 to 128 characters")
+		return apperr.InvalidField(field, "must have 8 to 128 characters")
 	case commonPasswords[folded] || isOneCharacter(folded):
-		return apperr.InvalidField("password", "is too well known: choose another one")
+		return apperr.InvalidField(field, "is too well known: choose another one")
 	case email != Email{} && (folded == email.String() || folded == email.localPart()),
 		name != "" && folded == strings.ToLower(name):
-		return apperr.InvalidField("password", "must not be your e-mail address or your name")
+		return apperr.InvalidField(field, "must not be your e-mail address or your name")
 	}
 	return nil
 }

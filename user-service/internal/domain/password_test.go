@@ -17,7 +17,7 @@ func TestCheckPassword(t *testing.T) {
 	for _, good := range []string{
 		"kettle-omnibus", "Grün ist 1 Farbe", strings.Repeat("ab", 64), strings.Repeat("äb", 64), "    x  y    ",
 	} {
-		if err := CheckPassword(good, email, "Ann von Example"); err != nil {
+		if err := CheckPassword("password", good, email, "Ann von Example"); err != nil {
 			t.Errorf("CheckPassword(%q): %v, want it accepted", good, err)
 		}
 	}
@@ -36,10 +36,10 @@ func TestCheckPassword(t *testing.T) {
 		"the name":           "ann von EXAMPLE",
 		"not UTF-8":          "kettle\xff\xfeomnibus",
 	} {
-		err := CheckPassword(bad, email, "Ann von Example")
+		err := CheckPassword("new_password", bad, email, "Ann von Example")
 		e := apperr.From(err)
-		if e == nil || e.Kind != apperr.Invalid || len(e.Violations) != 1 || e.Violations[0].Location != "password" {
-			t.Errorf("%s: error %v, want a violation at password", name, err)
+		if e == nil || e.Kind != apperr.Invalid || len(e.Violations) != 1 || e.Violations[0].Location != "new_password" {
+			t.Errorf("%s: error %v, want a violation at new_password", name, err)
 			continue
 		}
 		if len(bad) > 3 && strings.Contains(strings.ToLower(e.Error()+e.Violations[0].Message), strings.ToLower(bad)) && name != "common" {

@@ -32,4 +32,7 @@ type RefreshToken struct {
 	IssuedAt  time.Time
 	// SpentAt is when it was used; zero until then.
 	SpentAt time.Time
+	// Successor is the token that it was spent for, sealed; empty unless the client named a key, and forgotten when the
+	// successor is spent.
+	Successor []byte
 }

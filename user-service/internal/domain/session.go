@@ -15,9 +15,11 @@ type EndReason string
 
 // The reasons, as they stand in the store.
 const (
-	EndedByLogout  EndReason = "logout"
-	EndedByReuse   EndReason = "refresh_token_reused"
-	EndedByDisable EndReason = "user_disabled"
+	EndedByLogout         EndReason = "logout"
+	EndedByReuse          EndReason = "refresh_token_reused"
+	EndedByDisable        EndReason = "user_disabled"
+	EndedFromElsewhere    EndReason = "signed_out"
+	EndedByPasswordChange EndReason = "password_changed"
 )
 
 // Session is a user being signed in on one device.
@@ -50,51 +52,48 @@ func (s *Session) ID() uuid.UUID { return s.id }
 // UserID is whose session it is.
 func (s *Session) UserID() uuid.UUID { return s.userID }
 
+// Device is where the session was used last.
+func (s *Session) Device() Device { return s.device }
+
+// OpenedAt is when the user signed in.
+func (s *Session) OpenedAt() time.Time { return s.openedAt }
+
+// LastUsedAt is when the session was opened or renewed last.
+func (s *Session) LastUsedAt() time.Time { return s.lastUsedAt }
+
 // ExpiresAt is when the session is over if it is not used before.
 func (s *Session) ExpiresAt() time.Time { return s.lastUsedAt.Add(SessionIdleLifetime) }
 
 // Alive says whether the session is good at a time.
 func (s *Session) Alive(now time.Time) bool { return s.endedAt.IsZero() && now.Before(s.ExpiresAt()) }
 
+// SignOut ends one of a user's sessions, from the current one, which may be the same. Somebody else's session and one that
+// is over do not exist for the user.
+func (s *Session) SignOut(userID, current uuid.UUID, now time.Time) error {
+	if s.userID != userID || !s.Alive(now) {
+		return ErrNoSession
+	}
+	if s.id == current {
+		s.End(EndedByLogout, now)
+	} else {
+		s.End(EndedFromElsewhere, now)
+	}
+	return nil
+}
+
+// SessionsEnd is the end of the living sessions of a user, all at once.
+type SessionsEnd struct {
+	// Except is the one that goes on; none for the zero id.
+	Except uuid.UUID
+	Reason EndReason
+	At     time.Time
+}
+
 // End ends the session. Ending an ended one keeps the first reason.
 func (s *Session) End(reason EndReason, now time.Time) {
 	if s.endedAt.IsZero() {
 		s.endedAt, s.endReason = now, reason
 	}
-}
-
-// Renewal is the moment in which a refresh token is presented: the token, its session and the session's user, as they are
-// while nobody else can change them.
-type Renewal struct {
-	User      *User
-	Session   *Session
-	Presented RefreshToken
-	// Next is the successor, nil when the renewal was refused.
-	Next *RefreshToken
-}
-
-// Renew spends the presented token and puts next in its place. A token that was spent before ends the session: whoever
-// presents it second may be the thief or the victim, and only signing in again tells. A refusal changes the session too,
-// so it must be stored whatever Renew returns.
-func (r *Renewal) Renew(next TokenHash, device Device, now time.Time) error {
-	if !r.Presented.SpentAt.IsZero() {
-		r.Session.End(EndedByReuse, now)
-		return ErrRefreshTokenReused
-	}
-	if !r.Session.Alive(now) {
-		return ErrSessionOver
-	}
-	if !r.User.MaySignIn() {
-		r.Session.End(EndedByDisable, now)
-		return ErrSessionOver
-	}
-	r.Presented.SpentAt = now
-	r.Next = &RefreshToken{Hash: next, SessionID: r.Session.id, IssuedAt: now}
-	r.Session.device = device
-	if now.After(r.Session.lastUsedAt) { // another replica's clock may be a little ahead of this one
-		r.Session.lastUsedAt = now
-	}
-	return nil
 }
 
 // SessionSnapshot is a session as a store keeps it.

@@ -19,6 +19,8 @@ type User struct {
 	passwordHash string
 	createdAt    time.Time
 	updatedAt    time.Time
+	// roleChangedAt is zero while the role is the first one.
+	roleChangedAt time.Time
 }
 
 // NewUser returns an active user. passwordHash is a PHC string, never a password.
@@ -64,6 +66,44 @@ func (u *User) MaySignIn() bool { return u.status == Active }
 // UpdatedAt stays.
 func (u *User) Rehash(passwordHash string) { u.passwordHash = passwordHash }
 
+// ChangePassword replaces the password. Nothing that others see changes, so UpdatedAt stays.
+func (u *User) ChangePassword(passwordHash string) { u.passwordHash = passwordHash }
+
+// UpdateProfile changes the name and the address. What is the same already is no update.
+func (u *User) UpdateProfile(name string, email Email, now time.Time) {
+	if name == u.name && email == u.email {
+		return
+	}
+	u.name, u.email, u.updatedAt = name, email, now
+}
+
+// SetAccess changes what the user may do, and whether at all. others is how many active admins there are beside the user.
+// Error: ErrLastAdmin.
+func (u *User) SetAccess(role Role, status Status, others int, now time.Time) error {
+	if role == u.role && status == u.status {
+		return nil
+	}
+	if role != Admin || status != Active {
+		if err := u.MayLeave(others); err != nil {
+			return err
+		}
+	}
+	if role != u.role {
+		u.roleChangedAt = now
+	}
+	u.role, u.status, u.updatedAt = role, status, now
+	return nil
+}
+
+// MayLeave says whether the shop can do without the user. others is how many active admins there are beside the user.
+// Error: ErrLastAdmin.
+func (u *User) MayLeave(others int) error {
+	if u.role == Admin && u.status == Active && others == 0 {
+		return ErrLastAdmin
+	}
+	return nil
+}
+
 // UserSnapshot is a user as a store keeps it.
 type UserSnapshot struct {
 	ID           uuid.UUID
@@ -74,13 +114,15 @@ type UserSnapshot struct {
 	PasswordHash string
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	// RoleChangedAt is zero while the role is the first one.
+	RoleChangedAt time.Time
 }
 
 // Snapshot returns what a store must keep of the user.
 func (u *User) Snapshot() UserSnapshot {
 	return UserSnapshot{
 		ID: u.id, Email: u.email.address, Name: u.name, Role: u.role, Status: u.status, PasswordHash: u.passwordHash,
-		CreatedAt: u.createdAt, UpdatedAt: u.updatedAt,
+		CreatedAt: u.createdAt, UpdatedAt: u.updatedAt, RoleChangedAt: u.roleChangedAt,
 	}
 }
 
@@ -88,6 +130,6 @@ func (u *User) Snapshot() UserSnapshot {
 func RestoreUser(s UserSnapshot) *User {
 	return &User{
 		id: s.ID, email: Email{s.Email}, name: s.Name, role: s.Role, status: s.Status, passwordHash: s.PasswordHash,
-		createdAt: s.CreatedAt.UTC(), updatedAt: s.UpdatedAt.UTC(),
+		createdAt: s.CreatedAt.UTC(), updatedAt: s.UpdatedAt.UTC(), roleChangedAt: s.RoleChangedAt.UTC(),
 	}
 }

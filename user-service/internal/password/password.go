@@ -33,9 +33,10 @@ var Current = Params{MemoryKiB: 19456, Time: 2, Threads: 1}
 const (
 	saltLength = 16 // 128 bits, as RFC 9106 recommends
 	keyLength  = 32 // 256 bits
-	// maxWait bounds the wait for a free slot. It leaves two of the edge's five seconds for the hash and the rest of the
-	// request; who waits longer would be answered too late anyway.
-	maxWait = 3 * time.Second
+	// maxWait bounds the wait for a free slot. It leaves most of the edge's five seconds for the hash, on a busy machine, and
+	// the rest of the request. Who waits longer keeps one of the calls that may be open from somebody who could be served; who
+	// is sent away at once comes back at once.
+	maxWait = 2 * time.Second
 	// tidyAfter is how long nobody must have hashed before the memory of hashes goes back to the system. They are most of what
 	// this process ever uses, and the runtime would keep them for minutes; collecting costs a tenth of a hash.
 	tidyAfter = time.Second
@@ -45,9 +46,11 @@ const (
 
 // errBusy is "too many", not "unavailable": the service is well, only this one thing is asked for more often than it can be
 // done. Callers' breakers must not open for it, else a flood of logins would cut off refreshing and profiles too.
-var errBusy = apperr.New(apperr.TooMany, apperr.TooMany.DefaultReason(), "Too many sign-ins at once. Try again in a moment.")
+var errBusy = apperr.New(apperr.TooMany, apperr.TooMany.DefaultReason(), "Too many sign-ins at once. Try again in a moment.").
+	WithAttribute("retry_after", int64(maxWait/time.Second))
 
-// Hasher hashes passwords. At most as many at once as there are CPUs: more would be no faster, and each takes Params.MemoryKiB.
+// Hasher hashes passwords. It does so on half of the CPUs at most, one by one on each: more at once would be no faster and
+// take Params.MemoryKiB each, and the other half is for all that people do who are signed in.
 type Hasher struct {
 	params Params
 	slots  chan struct{}
@@ -58,7 +61,7 @@ type Hasher struct {
 
 // NewHasher returns a hasher that makes hashes with the given costs.
 func NewHasher(p Params) *Hasher {
-	h := &Hasher{params: p, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wait: maxWait, tidy: time.AfterFunc(tidyAfter, debug.FreeOSMemory)}
+	h := &Hasher{params: p, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), wait: maxWait, tidy: time.AfterFunc(tidyAfter, debug.FreeOSMemory)}
 	// A hash of nothing: its key isn't what argon2id gives for any known password, but checking it costs what every check
 	// costs. It need not be secret, nor different between replicas.
 	h.absent = encode(p, make([]byte, saltLength), make([]byte, keyLength))

@@ -189,6 +189,18 @@ func TestFloodIsBounded(t *testing.T) {
 	t.Logf("heap at most %d MiB for %d at once in %d slots", most>>20, 15*cap(h.slots), cap(h.slots))
 }
 
+// Half of the CPUs stay free for those who are signed in.
+func TestSlots(t *testing.T) {
+	for cpus, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 16: 8} {
+		before := runtime.GOMAXPROCS(cpus)
+		h := NewHasher(cheap)
+		runtime.GOMAXPROCS(before)
+		if got := cap(h.slots); got != want {
+			t.Errorf("%d slots on %d CPUs, want %d", got, cpus, want)
+		}
+	}
+}
+
 func BenchmarkHash(b *testing.B) {
 	h := NewHasher(Current)
 	for b.Loop() {

@@ -15,7 +15,7 @@ import (
 func newUser(ctx context.Context, passwords Passwords, rawEmail, password, rawName string, role domain.Role, now time.Time) (*domain.User, error) {
 	email, badEmail := domain.ParseEmail(rawEmail)
 	name, badName := domain.ParseName(rawName)
-	badPassword := domain.CheckPassword(password, email, name)
+	badPassword := domain.CheckPassword("password", password, email, name)
 	if err := together(badEmail, badPassword, badName); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 
 	"shop.example/user-service/internal/domain"
@@ -39,17 +38,33 @@ type Accounts interface {
 	// OpenSession locks the user, lets open decide, and keeps the user as open left it and the session that open returned.
 	// If open returns an error, nothing is kept. Error: domain.ErrNoUser.
 	OpenSession(ctx context.Context, userID uuid.UUID, open func(*domain.User) (*domain.Session, domain.RefreshToken, error)) error
+	UserUpdater
+}
+
+// UserUpdater changes one user.
+type UserUpdater interface {
+	// UpdateUser locks a user, lets update change it, and keeps the user and the end of its sessions, if update returns one.
+	// If update returns an error, nothing is kept. Errors: domain.ErrNoUser, domain.ErrEmailTaken.
+	UpdateUser(ctx context.Context, id uuid.UUID, update func(*domain.User) (*domain.SessionsEnd, error)) error
 }
 
 // SessionStore is the store as living sessions need it.
 type SessionStore interface {
 	// RenewSession locks the session that the token belongs to, lets renew decide, and keeps the session, the presented token
-	// and the next one as renew left them, unless it returns an error. Error: domain.ErrSessionOver for an unknown token.
+	// and the next one as renew left them, unless it returns an error. With a next one, the presented one is no longer kept as
+	// a successor. Error: domain.ErrSessionOver for an unknown token.
 	RenewSession(ctx context.Context, presented domain.TokenHash, renew func(*domain.Renewal) error) error
 	// UpdateSession locks a session, lets update change it and keeps the result. Error: domain.ErrSessionOver.
 	UpdateSession(ctx context.Context, sessionID uuid.UUID, update func(*domain.Session) error) error
+	// Sessions returns up to limit sessions, the newest first, from behind the cursor on unless that is zero.
+	Sessions(ctx context.Context, l LivingSessions, after SessionCursor, limit int) ([]*domain.Session, error)
+	// CountSessions returns how many there are.
+	CountSessions(context.Context, LivingSessions) (int64, error)
 	// SessionsEndedSince returns the sessions that ended at a time or after it.
 	SessionsEndedSince(ctx context.Context, since time.Time) ([]uuid.UUID, error)
+	// UsersChangedSince returns the users whose role changed at a time or after it, with the role that they have now, and
+	// those who were deleted, with none.
+	UsersChangedSince(ctx context.Context, since time.Time) (map[uuid.UUID]domain.Role, error)
 }
 
 // Sessions opens, renews and ends sessions.
@@ -57,14 +72,15 @@ type Sessions struct {
 	accounts  Accounts
 	sessions  SessionStore
 	passwords Passwords
+	throttle  *Throttle
 	tokens    AccessTokens
 	log       *slog.Logger
 	now       func() time.Time
 }
 
 // NewSessions returns the use cases. now is the clock.
-func NewSessions(accounts Accounts, sessions SessionStore, passwords Passwords, tokens AccessTokens, log *slog.Logger, now func() time.Time) *Sessions {
-	return &Sessions{accounts: accounts, sessions: sessions, passwords: passwords, tokens: tokens, log: log, now: now}
+func NewSessions(accounts Accounts, sessions SessionStore, passwords Passwords, throttle *Throttle, tokens AccessTokens, log *slog.Logger, now func() time.Time) *Sessions {
+	return &Sessions{accounts: accounts, sessions: sessions, passwords: passwords, throttle: throttle, tokens: tokens, log: log, now: now}
 }
 
 // Grant is what a client is given to act as a user. Both tokens are secrets.
@@ -97,6 +113,18 @@ type Login struct {
 // LogValue keeps the password and the person out of the logs.
 func (Login) LogValue() slog.Value { return slog.StringValue("login") }
 
+// Refresh is the wish for a new pair of tokens.
+type Refresh struct {
+	RefreshToken string
+	// IdempotencyKey is chosen by the client for this refresh, so that it may repeat it when the answer is lost. Empty for
+	// none.
+	IdempotencyKey string
+	Device         domain.Device
+}
+
+// LogValue keeps the token out of the logs.
+func (Refresh) LogValue() slog.Value { return slog.StringValue("refresh") }
+
 // Register makes a customer and opens a first session. Errors: invalid, naming every field that is wrong;
 // domain.ErrEmailTaken; too many.
 func (s *Sessions) Register(ctx context.Context, c Register) (Grant, error) {
@@ -112,12 +140,15 @@ func (s *Sessions) Register(ctx context.Context, c Register) (Grant, error) {
 	if err := s.accounts.Register(ctx, user, session, token); err != nil {
 		return Grant{}, fmt.Errorf("register: %w", err)
 	}
+	if err := s.throttle.known(ctx, c.Email, c.Device); err != nil { // the account is there; the next sign-in notes it too
+		s.log.WarnContext(ctx, "network of a new account not noted", "error", err)
+	}
 	s.log.InfoContext(ctx, "user registered", "user_id", user.ID(), "session_id", session.ID())
 	return s.grant(user, session, secret)
 }
 
 // Login opens a session. Errors: domain.ErrInvalidCredentials, alike and after the same work for an unknown address, a wrong
-// password and a disabled account; too many.
+// password and a disabled account; too many, with retry_after in seconds, after too many wrong ones.
 func (s *Sessions) Login(ctx context.Context, c Login) (Grant, error) {
 	user, err := s.userByEmail(ctx, c.Email)
 	if err != nil && !errors.Is(err, domain.ErrNoUser) {
@@ -127,12 +158,15 @@ func (s *Sessions) Login(ctx context.Context, c Login) (Grant, error) {
 	if user != nil {
 		phc = user.PasswordHash()
 	}
-	right, err := s.passwords.Verify(ctx, phc, c.Password)
+	err = s.throttle.guess(ctx, c.Email, c.Device, func() (bool, error) {
+		right, err := s.passwords.Verify(ctx, phc, c.Password)
+		return right && user != nil && user.MaySignIn(), err
+	})
+	if errors.Is(err, domain.ErrInvalidCredentials) {
+		return Grant{}, domain.ErrInvalidCredentials
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("log in: %w", err)
-	}
-	if user == nil || !right || !user.MaySignIn() {
-		return Grant{}, domain.ErrInvalidCredentials
 	}
 	stronger := s.rehash(ctx, phc, c.Password)
 
@@ -183,20 +217,29 @@ func (s *Sessions) rehash(ctx context.Context, phc, password string) string {
 	return stronger
 }
 
-// Refresh spends a refresh token and returns a new pair, with the role that the user has now. Errors:
+// Refresh spends a refresh token and returns a new pair, with the role that the user has now. The same token with the same
+// key again, within domain.RepeatLifetime and before the successor was used, returns the same successor. Errors:
 // domain.ErrRefreshTokenReused, after which the session is over; domain.ErrSessionOver.
-func (s *Sessions) Refresh(ctx context.Context, refreshToken string, device domain.Device) (Grant, error) {
-	now, secret := s.clock(), domain.NewRefreshSecret()
+func (s *Sessions) Refresh(ctx context.Context, c Refresh) (Grant, error) {
+	secret := domain.NewRefreshSecret()
 	var (
 		user    *domain.User
 		session *domain.Session
 		refused error
 	)
-	err := s.sessions.RenewSession(ctx, domain.HashRefreshToken(refreshToken), func(r *domain.Renewal) error {
+	err := s.sessions.RenewSession(ctx, domain.HashRefreshToken(c.RefreshToken), func(r *domain.Renewal) error {
 		user, session = r.User, r.Session
+		now := s.clock()
+		if successor, ok := r.Repeat(c.RefreshToken, c.IdempotencyKey, now); ok {
+			secret = successor
+			return nil
+		}
 		// Not returned to the store: a refusal may end the session, and that must be kept.
-		refused = r.Renew(domain.HashRefreshToken(secret), device, now)
-		return nil
+		var err error
+		if refused = r.Renew(domain.HashRefreshToken(secret), c.Device, now); refused == nil && c.IdempotencyKey != "" {
+			r.Presented.Successor, err = domain.SealSuccessor(secret, c.RefreshToken, c.IdempotencyKey)
+		}
+		return err
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("refresh: %w", err)
@@ -210,29 +253,6 @@ func (s *Sessions) Refresh(ctx context.Context, refreshToken string, device doma
 	return s.grant(user, session, secret)
 }
 
-// Logout ends the caller's session. Ending one that is over is no error.
-func (s *Sessions) Logout(ctx context.Context) error {
-	caller, ok := auth.FromContext(ctx)
-	if !ok {
-		return errNotSignedIn
-	}
-	id, err := uuid.Parse(caller.SessionID)
-	if err != nil {
-		return errNotSignedIn.Wrap(err)
-	}
-	err = s.sessions.UpdateSession(ctx, id, func(session *domain.Session) error {
-		session.End(domain.EndedByLogout, s.clock())
-		return nil
-	})
-	if err != nil && !errors.Is(err, domain.ErrSessionOver) {
-		return fmt.Errorf("log out: %w", err)
-	}
-	s.log.InfoContext(ctx, "session ended", "session_id", id)
-	return nil
-}
-
-var errNotSignedIn = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "Sign in first.")
-
 func (s *Sessions) grant(user *domain.User, session *domain.Session, secret string) (Grant, error) {
 	access, err := s.tokens.Sign(auth.Principal{
 		UserID: user.ID().String(), Role: auth.Role(user.Role()), SessionID: session.ID().String(),
@@ -244,31 +264,6 @@ func (s *Sessions) grant(user *domain.User, session *domain.Session, secret stri
 }
 
 // clock returns the time with the precision that the store keeps.
-func (s *Sessions) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+func (s *Sessions) clock() time.Time { return storable(s.now()) }
 
-const (
-	// endedMatters is for how long the end of a session matters to those who verify its access tokens: they live 15
-	// minutes, and somebody's clock may be behind.
-	endedMatters = 20 * time.Minute
-	// endedOverlap is how far each answer reaches back behind the last one: an ending becomes visible when its transaction
-	// commits, a little after its time, and the clocks of two replicas differ a little.
-	endedOverlap = 10 * time.Second
-)
-
-// Ended returns the sessions that ended since a time, and the time to ask from next. The zero time stands for all that
-// still matter.
-func (s *Sessions) Ended(ctx context.Context, since time.Time) (ids []string, next time.Time, err error) {
-	now := s.now()
-	if oldest := now.Add(-endedMatters); since.Before(oldest) {
-		since = oldest
-	}
-	ended, err := s.sessions.SessionsEndedSince(ctx, since)
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("list ended sessions: %w", err)
-	}
-	ids = make([]string, len(ended))
-	for i, id := range ended {
-		ids[i] = id.String()
-	}
-	return ids, now.Add(-endedOverlap), nil
-}
+func storable(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -56,6 +56,8 @@ func (tells) Sign(p auth.Principal) (string, error) {
 type shop struct {
 	sessions  *usecase.Sessions
 	users     *usecase.Users
+	profiles  *usecase.Profiles
+	admins    *usecase.Administration
 	store     *memory.Store
 	passwords *countsChecks
 	log       *bytes.Buffer
@@ -77,12 +79,21 @@ func setup(t *testing.T) *shop {
 
 func (s *shop) use(passwords usecase.Passwords) {
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.sessions = usecase.NewSessions(s.store, s.store, passwords, tells{}, log, func() time.Time { return s.now })
+	now := func() time.Time { return s.now }
+	throttle := usecase.NewThrottle(s.store, now)
+	s.sessions = usecase.NewSessions(s.store, s.store, passwords, throttle, tells{}, log, now)
+	s.profiles = usecase.NewProfiles(s.store, passwords, throttle, log, now)
+	s.admins = usecase.NewAdministration(s.store, log, now)
 }
 
 func (s *shop) register(t *testing.T) usecase.Grant {
 	t.Helper()
-	grant, err := s.sessions.Register(t.Context(), usecase.Register{Email: address, Password: secret, Name: "Ann"})
+	return s.registerAs(t, address)
+}
+
+func (s *shop) registerAs(t *testing.T, email string) usecase.Grant {
+	t.Helper()
+	grant, err := s.sessions.Register(t.Context(), usecase.Register{Email: email, Password: secret, Name: "Ann"})
 	if err != nil {
 		t.Fatalf("register: %v", err)
 	}
@@ -94,15 +105,25 @@ func (s *shop) login(t *testing.T, email, password string) (usecase.Grant, error
 	return s.sessions.Login(t.Context(), usecase.Login{Email: email, Password: password})
 }
 
+func (s *shop) refresh(t *testing.T, refreshToken, key string) (usecase.Grant, error) {
+	t.Helper()
+	return s.sessions.Refresh(t.Context(), usecase.Refresh{RefreshToken: refreshToken, IdempotencyKey: key})
+}
+
+// as returns a context whose calls are made with an access token.
+func as(t *testing.T, g usecase.Grant) context.Context {
+	t.Helper()
+	return auth.NewContext(t.Context(), principal(t, g.AccessToken))
+}
+
 // change changes a user in the store, as an admin would.
 func (s *shop) change(t *testing.T, id uuid.UUID, f func(*domain.UserSnapshot)) {
 	t.Helper()
-	failed := s.store.OpenSession(t.Context(), id, func(u *domain.User) (*domain.Session, domain.RefreshToken, error) {
+	failed := s.store.UpdateUser(t.Context(), id, func(u *domain.User) (*domain.SessionsEnd, error) {
 		snapshot := u.Snapshot()
 		f(&snapshot)
-		session, token, err := domain.OpenSession(u, domain.Device{}, domain.HashRefreshToken(domain.NewRefreshSecret()), s.now)
 		*u = *domain.RestoreUser(snapshot)
-		return session, token, err
+		return nil, nil
 	})
 	if failed != nil {
 		t.Fatal(failed)
@@ -152,7 +173,7 @@ func TestRegister(t *testing.T) {
 	if p.UserID != kept.ID().String() || p.Role != auth.Customer || uuid.Validate(p.SessionID) != nil {
 		t.Errorf("the access token stands for %+v", p)
 	}
-	if _, err := s.sessions.Refresh(t.Context(), grant.RefreshToken, domain.Device{}); err != nil {
+	if _, err := s.refresh(t, grant.RefreshToken, ""); err != nil {
 		t.Errorf("the refresh token does not work: %v", err)
 	}
 	_, err = s.sessions.Register(t.Context(), usecase.Register{Email: "ANN@example.com", Password: secret, Name: "Another Ann"})
@@ -286,7 +307,7 @@ func TestRefresh(t *testing.T) {
 	first := s.register(t)
 	s.change(t, first.User.ID(), func(u *domain.UserSnapshot) { u.Role = domain.Staff })
 	s.now = s.now.Add(20 * 24 * time.Hour)
-	second, err := s.sessions.Refresh(t.Context(), first.RefreshToken, domain.Device{})
+	second, err := s.refresh(t, first.RefreshToken, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,14 +317,14 @@ func TestRefresh(t *testing.T) {
 	}
 	// Another 20 days: more than 30 since the sign-in, but not since the last use.
 	s.now = s.now.Add(20 * 24 * time.Hour)
-	third, err := s.sessions.Refresh(t.Context(), second.RefreshToken, domain.Device{})
+	third, err := s.refresh(t, second.RefreshToken, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.now = s.now.Add(domain.SessionIdleLifetime)
-	_, err = s.sessions.Refresh(t.Context(), third.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, third.RefreshToken, "")
 	wantErr(t, "after 30 idle days", err, domain.ErrSessionOver)
-	_, err = s.sessions.Refresh(t.Context(), "made up", domain.Device{})
+	_, err = s.refresh(t, "made up", "")
 	wantErr(t, "made up", err, domain.ErrSessionOver)
 }
 
@@ -315,15 +336,15 @@ func TestRefreshTokenReuseEndsSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := s.sessions.Refresh(t.Context(), first.RefreshToken, domain.Device{})
+	second, err := s.refresh(t, first.RefreshToken, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.sessions.Refresh(t.Context(), first.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, first.RefreshToken, "")
 	wantErr(t, "the spent token", err, domain.ErrRefreshTokenReused)
-	_, err = s.sessions.Refresh(t.Context(), second.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, second.RefreshToken, "")
 	wantErr(t, "its successor", err, domain.ErrSessionOver)
-	if _, err := s.sessions.Refresh(t.Context(), other.RefreshToken, domain.Device{}); err != nil {
+	if _, err := s.refresh(t, other.RefreshToken, ""); err != nil {
 		t.Errorf("the user's other session is over too: %v", err)
 	}
 }
@@ -333,7 +354,7 @@ func TestRefreshOfDisabledUser(t *testing.T) {
 	s := setup(t)
 	grant := s.register(t)
 	s.change(t, grant.User.ID(), func(u *domain.UserSnapshot) { u.Status = domain.Disabled })
-	_, err := s.sessions.Refresh(t.Context(), grant.RefreshToken, domain.Device{})
+	_, err := s.refresh(t, grant.RefreshToken, "")
 	wantErr(t, "refresh", err, domain.ErrSessionOver)
 }
 
@@ -341,20 +362,19 @@ func TestLogout(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	grant := s.register(t)
-	ctx := auth.NewContext(t.Context(), principal(t, grant.AccessToken))
 	for range 2 {
-		if err := s.sessions.Logout(ctx); err != nil {
+		if err := s.sessions.Logout(as(t, grant)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := s.sessions.Refresh(t.Context(), grant.RefreshToken, domain.Device{})
+	_, err := s.refresh(t, grant.RefreshToken, "")
 	wantErr(t, "refresh", err, domain.ErrSessionOver)
 
-	ended, next, err := s.sessions.Ended(t.Context(), time.Time{})
-	if want := principal(t, grant.AccessToken).SessionID; err != nil || len(ended) != 1 || ended[0] != want {
+	changes, err := s.sessions.Changes(t.Context(), time.Time{})
+	if ended, want := changes.EndedSessions, principal(t, grant.AccessToken).SessionID; err != nil || len(ended) != 1 || ended[0] != want {
 		t.Errorf("ended sessions are %v, error %v, want %s", ended, err, want)
 	}
-	if again, _, err := s.sessions.Ended(t.Context(), next); err != nil || len(again) != 1 {
+	if again, err := s.sessions.Changes(t.Context(), changes.Next); err != nil || len(again.EndedSessions) != 1 {
 		t.Errorf("an ending of just now is missed by the next look: %v, %v", again, err)
 	}
 	if got := apperr.KindOf(s.sessions.Logout(t.Context())); got != apperr.Unauthenticated {
@@ -441,7 +461,7 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	first := s.register(t)
-	second, err := s.sessions.Refresh(t.Context(), first.RefreshToken, domain.Device{})
+	second, err := s.refresh(t, first.RefreshToken, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -454,20 +474,66 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	sweepAfter(29 * 24 * time.Hour)
-	third, err := s.sessions.Refresh(t.Context(), second.RefreshToken, domain.Device{})
+	third, err := s.refresh(t, second.RefreshToken, "")
 	if err != nil {
 		t.Fatalf("a session in use was swept: %v", err)
 	}
 	sweepAfter(2 * 24 * time.Hour) // the first token was spent 31 days ago
-	_, err = s.sessions.Refresh(t.Context(), first.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, first.RefreshToken, "")
 	wantErr(t, "a token spent long ago", err, domain.ErrSessionOver)
-	_, err = s.sessions.Refresh(t.Context(), second.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, second.RefreshToken, "")
 	wantErr(t, "a token spent lately", err, domain.ErrRefreshTokenReused)
 	sweepAfter(60 * 24 * time.Hour)
-	_, err = s.sessions.Refresh(t.Context(), second.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, second.RefreshToken, "")
 	wantErr(t, "after the session was swept", err, domain.ErrSessionOver)
-	_, err = s.sessions.Refresh(t.Context(), third.RefreshToken, domain.Device{})
+	_, err = s.refresh(t, third.RefreshToken, "")
 	wantErr(t, "after the session was swept", err, domain.ErrSessionOver)
+}
+
+// What nobody may repeat, wait for or ask about any more is cleared away in its time, and not before.
+func TestSweepForgets(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	gone, grant := s.registerAs(t, "gone@example.com"), s.register(t)
+	if err := s.admins.Delete(t.Context(), gone.User.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.refresh(t, grant.RefreshToken, "key"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.login(t, "nobody@example.com", "wrong")
+	wantErr(t, "guess", err, domain.ErrInvalidCredentials)
+	guessed := domain.MetersFor("nobody@example.com", domain.Device{}).All()
+	housekeeping := usecase.NewHousekeeping(s.store, slog.New(slog.DiscardHandler), func() time.Time { return s.now })
+	begin := s.now
+	for _, tt := range []struct {
+		after                   time.Duration
+		repeatable, met, buried bool
+	}{
+		{0, true, true, true}, {30 * time.Second, true, true, true}, {61 * time.Second, false, false, true},
+		{59 * 24 * time.Hour, false, false, true}, {61 * 24 * time.Hour, false, false, false},
+	} {
+		s.now = begin.Add(tt.after)
+		if err := housekeeping.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		repeatable := false
+		_ = s.store.RenewSession(t.Context(), domain.HashRefreshToken(grant.RefreshToken), func(r *domain.Renewal) error {
+			repeatable = r.Presented.Successor != nil
+			return nil
+		})
+		readings, err := s.store.ReadMeters(t.Context(), guessed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := s.store.UsersChangedSince(t.Context(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if met := !readings[1].FreeAt.IsZero(); repeatable != tt.repeatable || met != tt.met || (len(changed) == 1) != tt.buried {
+			t.Errorf("after %v: repeatable %v, met %v, buried %v; want %+v", tt.after, repeatable, met, len(changed) == 1, tt)
+		}
+	}
 }
 
 // Commands and grants can be logged by mistake without giving anything away.
@@ -478,7 +544,9 @@ func TestSecretsAreNotLoggable(t *testing.T) {
 	var out bytes.Buffer
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("oops",
 		"register", usecase.Register{Email: address, Password: secret, Name: "Ann"},
-		"login", usecase.Login{Email: address, Password: secret}, "grant", grant)
+		"login", usecase.Login{Email: address, Password: secret}, "grant", grant,
+		"refresh", usecase.Refresh{RefreshToken: grant.RefreshToken}, "change", usecase.ChangePassword{Current: secret, New: secret},
+		"delete", usecase.DeleteAccount{Password: secret}, "update", usecase.UpdateProfile{Email: new(address)})
 	for _, leak := range []string{secret, address, grant.AccessToken, grant.RefreshToken} {
 		if strings.Contains(out.String()+s.log.String(), leak) {
 			t.Errorf("%q was logged", leak)

@@ -78,6 +78,11 @@ func toPlaceOrder(caller auth.Principal, req *orderv1.PlaceOrderRequest) (usecas
 	if e := req.GetExpectedTotal(); e != nil {
 		wish.ExpectedTotal = &usecase.ExpectedTotal{Amount: e.GetAmount(), Currency: e.GetCurrency()}
 	}
+	if raw := req.GetAddressId(); raw != "" {
+		if wish.AddressID, err = toID("address_id", raw); err != nil {
+			return usecase.PlaceOrder{}, err
+		}
+	}
 	for i, item := range req.GetItems() {
 		id, err := toID(fmt.Sprintf("items[%d].product_id", i), item.GetProductId())
 		if err != nil {

@@ -43,6 +43,7 @@ type service struct {
 	store    *memory.Store
 	stock    *usecasetest.FakeStock
 	carts    *usecasetest.FakeCarts
+	books    *usecasetest.FakeAddresses
 	cup, pot uuid.UUID
 }
 
@@ -69,7 +70,7 @@ func setup(t *testing.T) *service {
 	}
 
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-	s.store, s.stock, s.carts = memory.New(now), usecasetest.NewFakeStock(), usecasetest.NewFakeCarts()
+	s.store, s.stock, s.carts, s.books = memory.New(now), usecasetest.NewFakeStock(), usecasetest.NewFakeCarts(), usecasetest.NewFakeAddresses()
 	catalog := usecasetest.NewFakeCatalog(s.stock)
 	catalog.Sell(s.cup, usecase.Product{SKU: "CUP-1", Name: "A cup", Price: money.MustNew(1250, "EUR"), OnSale: true})
 	catalog.Sell(s.pot, usecase.Product{SKU: "POT-1", Name: "A pot", Price: money.MustNew(3999, "EUR"), OnSale: true})
@@ -77,7 +78,7 @@ func setup(t *testing.T) *service {
 	s.stock.Set(s.pot, pieces)
 	log := slog.New(slog.DiscardHandler)
 	checkout := usecase.NewCheckout(usecase.CheckoutParts{
-		Attempts: s.store, Orders: s.store, Users: usecasetest.NewFakeUsers(), Carts: s.carts, Catalog: catalog, Stock: s.stock,
+		Attempts: s.store, Orders: s.store, Users: usecasetest.NewFakeUsers(), Addresses: s.books, Carts: s.carts, Catalog: catalog, Stock: s.stock,
 		Payments: usecasetest.NewFakeProvider(), Shipping: shipping, Now: now, Log: log,
 	})
 
@@ -303,6 +304,47 @@ func TestPlaceOrder(t *testing.T) {
 	}
 }
 
+// An entry of the caller's address book is read when the order is placed, and stands in the order as if it had been given.
+func TestPlaceOrderByAddressID(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	user, ctx := s.user(t, auth.Customer)
+	_, others := s.user(t, auth.Customer)
+	id, a := uuid.New(), address()
+	s.books.Put(uuid.MustParse(user), id, domain.Address{
+		Recipient: a.GetRecipient(), Line1: a.GetLine1(), Line2: a.GetLine2(), City: a.GetCity(), Region: a.GetRegion(),
+		PostalCode: a.GetPostalCode(), Country: a.GetCountry(), Phone: a.GetPhone(),
+	})
+	wish := s.wish(usecasetest.TokOK)
+	wish.ShippingAddress, wish.AddressId = nil, id.String()
+	placed := s.place(ctx, t, wish)
+	if diff := cmp.Diff(a, placed.GetOrder().GetShippingAddress(), protocmp.Transform()); diff != "" {
+		t.Errorf("address (-want +got):\n%s", diff)
+	}
+	s.books.Remove(uuid.MustParse(user), id)
+	if again := s.place(ctx, t, wish); !again.GetReplayed() || again.GetOrder().GetId() != placed.GetOrder().GetId() {
+		t.Errorf("again: %v", again)
+	}
+	wish.AddressId = uuid.NewString()
+	_, err := s.gateway.PlaceOrder(ctx, wish)
+	wantError(t, "the key with another address", err, apperr.Invalid, "idempotency_key_reused")
+
+	s.books.Put(uuid.MustParse(user), id, domain.Address{Recipient: "Ann"})
+	wish.AddressId = id.String()
+	_, err = s.gateway.PlaceOrder(others, wish)
+	there := wantError(t, "another's address", err, apperr.Invalid, "validation_failed")
+	wish.AddressId = uuid.NewString()
+	_, err = s.gateway.PlaceOrder(others, wish)
+	absent := wantError(t, "no address", err, apperr.Invalid, "validation_failed")
+	want := []apperr.Violation{{Location: "address_id", Message: "there is no such address"}}
+	if diff := cmp.Diff(want, there.Violations); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(absent.Violations, there.Violations); diff != "" {
+		t.Errorf("another's address is told from none (-none +another's):\n%s", diff)
+	}
+}
+
 func TestPayAndCancel(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -415,7 +457,13 @@ func TestViolations(t *testing.T) {
 		want []string
 	}{
 		{"everything is missing", func() error { _, err := s.gateway.PlaceOrder(ctx, &orderv1.PlaceOrderRequest{}); return err },
-			[]string{"idempotency_key", "payment_method", "shipping_address", "shipping_method"}},
+			[]string{"idempotency_key", "payment_method", "shipping_method"}},
+		{"nowhere to go", place(func(r *orderv1.PlaceOrderRequest) { r.ShippingAddress = nil }), []string{"shipping_address"}},
+		{"two ways to go", place(func(r *orderv1.PlaceOrderRequest) { r.AddressId = uuid.NewString() }), []string{"address_id", "shipping_address"}},
+		{"an address that is none", place(func(r *orderv1.PlaceOrderRequest) { r.ShippingAddress, r.AddressId = nil, uuid.NewString() }),
+			[]string{"address_id"}},
+		{"an address's id that is none", place(func(r *orderv1.PlaceOrderRequest) { r.ShippingAddress, r.AddressId = nil, "home" }),
+			[]string{"address_id"}},
 		{"of several items, two", place(func(r *orderv1.PlaceOrderRequest) {
 			r.Items = []*orderv1.RequestedItem{{ProductId: "1", Quantity: 1}, {ProductId: s.cup.String(), Quantity: 1}, {ProductId: s.pot.String()}}
 		}), []string{"items[0].product_id", "items[2].quantity"}},

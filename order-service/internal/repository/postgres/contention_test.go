@@ -237,8 +237,8 @@ func shop(t *testing.T, store *postgres.Store) (*usecase.Checkout, usecase.Place
 	catalog.Sell(cup, usecase.Product{SKU: "CUP-1", Name: "A cup", Price: money.MustNew(1250, "EUR"), OnSale: true})
 	stock.Set(cup, 10)
 	return usecase.NewCheckout(usecase.CheckoutParts{
-			Attempts: store, Orders: store, Users: usecasetest.NewFakeUsers(), Carts: usecasetest.NewFakeCarts(), Catalog: catalog,
-			Stock: stock, Payments: usecasetest.NewFakeProvider(), Shipping: shipping,
+			Attempts: store, Orders: store, Users: usecasetest.NewFakeUsers(),
+			Addresses: usecasetest.NewFakeAddresses(), Carts: usecasetest.NewFakeCarts(), Catalog: catalog, Stock: stock, Payments: usecasetest.NewFakeProvider(), Shipping: shipping,
 			Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, Log: slog.New(slog.DiscardHandler),
 		}), usecase.PlaceOrder{
 			UserID: uuid.New(), Items: []usecase.Line{{ProductID: cup, Quantity: 1}}, ShippingMethod: "standard",

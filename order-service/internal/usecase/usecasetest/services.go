@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/usecase"
 	"shop.example/platform/auth"
 )
@@ -135,4 +136,47 @@ func (u *FakeUsers) Disable(userID uuid.UUID) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.disabled[userID] = true
+}
+
+// FakeAddresses keeps an address book for each user.
+type FakeAddresses struct {
+	mu    sync.Mutex
+	books map[uuid.UUID]map[uuid.UUID]domain.Address // by user, by id
+}
+
+// NewFakeAddresses returns empty address books.
+func NewFakeAddresses() *FakeAddresses {
+	return &FakeAddresses{books: make(map[uuid.UUID]map[uuid.UUID]domain.Address)}
+}
+
+// Address implements usecase.Addresses.
+func (f *FakeAddresses) Address(ctx context.Context, id uuid.UUID) (domain.Address, error) {
+	caller, ok := auth.FromContext(ctx)
+	if !ok {
+		return domain.Address{}, errors.New("nobody asks for an address")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	address, ok := f.books[uuid.MustParse(caller.UserID)][id]
+	if !ok {
+		return domain.Address{}, domain.ErrAddressMissing
+	}
+	return address, nil
+}
+
+// Put writes an entry of a user's address book.
+func (f *FakeAddresses) Put(userID, id uuid.UUID, address domain.Address) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.books[userID] == nil {
+		f.books[userID] = make(map[uuid.UUID]domain.Address)
+	}
+	f.books[userID][id] = address
+}
+
+// Remove takes an entry out of a user's address book.
+func (f *FakeAddresses) Remove(userID, id uuid.UUID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.books[userID], id)
 }

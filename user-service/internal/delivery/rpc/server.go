@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	userv1 "shop.example/proto/user/v1"
 
@@ -15,10 +14,20 @@ import (
 // KeySet answers the public keys as a JSON Web Key Set.
 type KeySet interface{ KeySet() ([]byte, error) }
 
+// UseCases are what stands behind the door.
+type UseCases struct {
+	Sessions       *usecase.Sessions
+	Users          *usecase.Users
+	Profiles       *usecase.Profiles
+	Administration *usecase.Administration
+	Addresses      *usecase.Addresses
+}
+
 // Register adds the services of user-service to a server.
-func Register(r grpc.ServiceRegistrar, sessions *usecase.Sessions, users *usecase.Users, keys KeySet) {
-	userv1.RegisterAuthServiceServer(r, &authServer{sessions: sessions, keys: keys})
-	userv1.RegisterUserServiceServer(r, &userServer{users: users})
+func Register(r grpc.ServiceRegistrar, u UseCases, keys KeySet) {
+	userv1.RegisterAuthServiceServer(r, &authServer{sessions: u.Sessions, keys: keys})
+	userv1.RegisterUserServiceServer(r, &userServer{users: u.Users, profiles: u.Profiles, administration: u.Administration})
+	userv1.RegisterAddressServiceServer(r, &addressServer{addresses: u.Addresses})
 }
 
 type authServer struct {
@@ -48,7 +57,9 @@ func (s *authServer) Login(ctx context.Context, r *userv1.LoginRequest) (*userv1
 }
 
 func (s *authServer) Refresh(ctx context.Context, r *userv1.RefreshRequest) (*userv1.RefreshResponse, error) {
-	grant, err := s.sessions.Refresh(ctx, r.GetRefreshToken(), toDevice(r.GetDevice()))
+	grant, err := s.sessions.Refresh(ctx, usecase.Refresh{
+		RefreshToken: r.GetRefreshToken(), IdempotencyKey: r.GetIdempotencyKey(), Device: toDevice(r.GetDevice()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +73,32 @@ func (s *authServer) Logout(ctx context.Context, _ *userv1.LogoutRequest) (*user
 	return &userv1.LogoutResponse{}, nil
 }
 
+func (s *authServer) ListSessions(ctx context.Context, r *userv1.ListSessionsRequest) (*userv1.ListSessionsResponse, error) {
+	page, err := s.sessions.List(ctx, usecase.Page{Size: int(r.GetPageSize()), Token: r.GetPageToken(), IncludeTotal: r.GetIncludeTotal()})
+	if err != nil {
+		return nil, err
+	}
+	return fromSessionPage(page), nil
+}
+
+func (s *authServer) EndSession(ctx context.Context, r *userv1.EndSessionRequest) (*userv1.EndSessionResponse, error) {
+	id, err := toID("session_id", r.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sessions.End(ctx, id); err != nil {
+		return nil, err
+	}
+	return &userv1.EndSessionResponse{}, nil
+}
+
+func (s *authServer) EndOtherSessions(ctx context.Context, _ *userv1.EndOtherSessionsRequest) (*userv1.EndOtherSessionsResponse, error) {
+	if err := s.sessions.EndOthers(ctx); err != nil {
+		return nil, err
+	}
+	return &userv1.EndOtherSessionsResponse{}, nil
+}
+
 func (s *authServer) GetSigningKeys(context.Context, *userv1.GetSigningKeysRequest) (*userv1.GetSigningKeysResponse, error) {
 	jwks, err := s.keys.KeySet()
 	if err != nil {
@@ -71,38 +108,9 @@ func (s *authServer) GetSigningKeys(context.Context, *userv1.GetSigningKeysReque
 }
 
 func (s *authServer) ListEndedSessions(ctx context.Context, r *userv1.ListEndedSessionsRequest) (*userv1.ListEndedSessionsResponse, error) {
-	ended, next, err := s.sessions.Ended(ctx, toTime(r.GetSince()))
+	changes, err := s.sessions.Changes(ctx, toTime(r.GetSince()))
 	if err != nil {
 		return nil, err
 	}
-	return &userv1.ListEndedSessionsResponse{SessionIds: ended, NextSince: timestamppb.New(next)}, nil
-}
-
-type userServer struct {
-	userv1.UnimplementedUserServiceServer
-	users *usecase.Users
-}
-
-func (s *userServer) GetUser(ctx context.Context, r *userv1.GetUserRequest) (*userv1.GetUserResponse, error) {
-	id, err := toUserID(r.GetUserId())
-	if err != nil {
-		return nil, err
-	}
-	user, err := s.users.User(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return &userv1.GetUserResponse{User: fromUser(user)}, nil
-}
-
-func (s *userServer) GetUserStatus(ctx context.Context, r *userv1.GetUserStatusRequest) (*userv1.GetUserStatusResponse, error) {
-	id, err := toUserID(r.GetUserId())
-	if err != nil {
-		return nil, err
-	}
-	status, err := s.users.Status(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return &userv1.GetUserStatusResponse{Status: fromStatus(status)}, nil
+	return fromChanges(changes), nil
 }

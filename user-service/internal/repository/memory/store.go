@@ -18,6 +18,11 @@ type Store struct {
 	users    map[uuid.UUID]domain.UserSnapshot
 	sessions map[uuid.UUID]domain.SessionSnapshot
 	tokens   map[domain.TokenHash]domain.RefreshToken
+	// addresses are the books of users, by the user.
+	addresses map[uuid.UUID][]domain.AddressSnapshot
+	// deleted says when users were.
+	deleted map[uuid.UUID]time.Time
+	meters  map[domain.MeterKey]domain.MeterState
 }
 
 // New returns an empty store.
@@ -26,6 +31,10 @@ func New() *Store {
 		users:    make(map[uuid.UUID]domain.UserSnapshot),
 		sessions: make(map[uuid.UUID]domain.SessionSnapshot),
 		tokens:   make(map[domain.TokenHash]domain.RefreshToken),
+
+		addresses: make(map[uuid.UUID][]domain.AddressSnapshot),
+		deleted:   make(map[uuid.UUID]time.Time),
+		meters:    make(map[domain.MeterKey]domain.MeterState),
 	}
 }
 
@@ -114,7 +123,8 @@ func (s *Store) OpenSession(_ context.Context, userID uuid.UUID, open func(*doma
 }
 
 // RenewSession lets renew decide on the session that the token belongs to, and keeps the session, the presented token and
-// the next one as renew left them, unless it returns an error. Error: domain.ErrSessionOver for an unknown token.
+// the next one as renew left them, unless it returns an error. With a next one, the presented one is no longer kept as a
+// successor. Error: domain.ErrSessionOver for an unknown token.
 func (s *Store) RenewSession(_ context.Context, presented domain.TokenHash, renew func(*domain.Renewal) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,10 +142,16 @@ func (s *Store) RenewSession(_ context.Context, presented domain.TokenHash, rene
 		return err
 	}
 	s.sessions[token.SessionID] = r.Session.Snapshot()
-	s.tokens[presented] = r.Presented
 	if r.Next != nil {
+		for hash, t := range s.tokens {
+			if t.SessionID == token.SessionID {
+				t.Successor = nil
+				s.tokens[hash] = t
+			}
+		}
 		s.tokens[r.Next.Hash] = *r.Next
 	}
+	s.tokens[presented] = r.Presented
 	return nil
 }
 
@@ -153,50 +169,4 @@ func (s *Store) UpdateSession(_ context.Context, sessionID uuid.UUID, update fun
 	}
 	s.sessions[sessionID] = session.Snapshot()
 	return nil
-}
-
-// SessionsEndedSince returns the sessions that ended at a time or after it.
-func (s *Store) SessionsEndedSince(_ context.Context, since time.Time) ([]uuid.UUID, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var ended []uuid.UUID
-	for id, session := range s.sessions {
-		if !session.EndedAt.IsZero() && !session.EndedAt.Before(since) {
-			ended = append(ended, id)
-		}
-	}
-	return ended, nil
-}
-
-// DeleteSessionsUnusedSince deletes up to limit sessions with their tokens, and returns how many it were.
-func (s *Store) DeleteSessionsUnusedSince(_ context.Context, before time.Time, limit int) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var n int64
-	for id, session := range s.sessions {
-		if n < int64(limit) && session.LastUsedAt.Before(before) {
-			delete(s.sessions, id)
-			for hash, token := range s.tokens {
-				if token.SessionID == id {
-					delete(s.tokens, hash)
-				}
-			}
-			n++
-		}
-	}
-	return n, nil
-}
-
-// DeleteTokensSpentBefore deletes up to limit spent refresh tokens, and returns how many it were.
-func (s *Store) DeleteTokensSpentBefore(_ context.Context, before time.Time, limit int) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var n int64
-	for hash, token := range s.tokens {
-		if n < int64(limit) && !token.SpentAt.IsZero() && token.SpentAt.Before(before) {
-			delete(s.tokens, hash)
-			n++
-		}
-	}
-	return n, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"shop.example/user-service/internal/domain"
+	"shop.example/user-service/internal/usecase"
 )
 
 type sessionRow struct {
@@ -22,11 +23,23 @@ type sessionRow struct {
 	EndReason  *string
 }
 
+func (r sessionRow) session() *domain.Session {
+	s := domain.SessionSnapshot{
+		ID: r.ID, UserID: r.UserID, Device: domain.Device{UserAgent: r.UserAgent, IP: r.IP},
+		OpenedAt: r.OpenedAt, LastUsedAt: r.LastUsedAt, EndedAt: orZero(r.EndedAt),
+	}
+	if r.EndReason != nil {
+		s.EndReason = domain.EndReason(*r.EndReason)
+	}
+	return domain.RestoreSession(s)
+}
+
+// fromSessions is the front of all queries for sessions.
+const fromSessions = `SELECT id, user_id, user_agent, ip, opened_at, last_used_at, ended_at, end_reason FROM sessions `
+
 // selectSession reads and locks a session.
 func selectSession(ctx context.Context, q querier, id uuid.UUID) (*domain.Session, error) {
-	rows, err := q.Query(ctx, `
-		SELECT id, user_id, user_agent, ip, opened_at, last_used_at, ended_at, end_reason
-		FROM sessions WHERE id = $1 FOR UPDATE`, id)
+	rows, err := q.Query(ctx, fromSessions+"WHERE id = $1 FOR UPDATE", id)
 	if err != nil {
 		return nil, absent("read session", domain.ErrSessionOver, err)
 	}
@@ -34,27 +47,40 @@ func selectSession(ctx context.Context, q querier, id uuid.UUID) (*domain.Sessio
 	if err != nil {
 		return nil, absent("read session", domain.ErrSessionOver, err)
 	}
-	snapshot := domain.SessionSnapshot{
-		ID: row.ID, UserID: row.UserID, Device: domain.Device{UserAgent: row.UserAgent, IP: row.IP},
-		OpenedAt: row.OpenedAt, LastUsedAt: row.LastUsedAt, EndedAt: orZero(row.EndedAt),
-	}
-	if row.EndReason != nil {
-		snapshot.EndReason = domain.EndReason(*row.EndReason)
-	}
-	return domain.RestoreSession(snapshot), nil
+	return row.session(), nil
 }
 
-// SessionsEndedSince returns the sessions that ended at a time or after it.
-func (s *Store) SessionsEndedSince(ctx context.Context, since time.Time) ([]uuid.UUID, error) {
-	rows, err := s.pool.Query(ctx, `SELECT id FROM sessions WHERE ended_at >= $1`, since)
+// Sessions returns up to limit sessions, the newest first, from behind the cursor on unless that is zero.
+func (s *Store) Sessions(ctx context.Context, l usecase.LivingSessions, after usecase.SessionCursor, limit int) ([]*domain.Session, error) {
+	rows, err := s.pool.Query(ctx, fromSessions+livingSessions+`
+		AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR (opened_at, id) < ($4, $3))
+		ORDER BY opened_at DESC, id DESC LIMIT $5`,
+		l.UserID, l.At.Add(-domain.SessionIdleLifetime), after.ID, after.OpenedAt, limit)
 	if err != nil {
-		return nil, fmt.Errorf("select ended sessions: %w", err)
+		return nil, fmt.Errorf("select sessions: %w", err)
 	}
-	ended, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[sessionRow])
 	if err != nil {
-		return nil, fmt.Errorf("select ended sessions: %w", err)
+		return nil, fmt.Errorf("select sessions: %w", err)
 	}
-	return ended, nil
+	sessions := make([]*domain.Session, len(found))
+	for i, row := range found {
+		sessions[i] = row.session()
+	}
+	return sessions, nil
+}
+
+// livingSessions selects the sessions of a user that were used after a time.
+const livingSessions = `WHERE user_id = $1 AND ended_at IS NULL AND last_used_at > $2 `
+
+// CountSessions returns how many there are.
+func (s *Store) CountSessions(ctx context.Context, l usecase.LivingSessions) (int64, error) {
+	var n int64
+	err := s.pool.QueryRow(ctx, `SELECT count(*) FROM sessions `+livingSessions, l.UserID, l.At.Add(-domain.SessionIdleLifetime)).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count sessions: %w", err)
+	}
+	return n, nil
 }
 
 func insertSession(ctx context.Context, q querier, session *domain.Session, token domain.RefreshToken) error {
@@ -85,6 +111,19 @@ func updateSession(ctx context.Context, q querier, session *domain.Session) erro
 	return affectedOne("update session", tag.RowsAffected())
 }
 
+// endSessions ends all sessions of a user who is locked, if there is an end.
+func endSessions(ctx context.Context, q querier, userID uuid.UUID, end *domain.SessionsEnd) error {
+	if end == nil {
+		return nil
+	}
+	_, err := q.Exec(ctx, `UPDATE sessions SET ended_at = $3, end_reason = $4 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL`,
+		userID, end.Except, end.At, string(end.Reason))
+	if err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	return nil
+}
+
 // ownerOfToken returns the session of a refresh token and the user of that.
 func ownerOfToken(ctx context.Context, q querier, hash domain.TokenHash) (sessionID, userID uuid.UUID, err error) {
 	rows, err := q.Query(ctx, `
@@ -102,7 +141,7 @@ func ownerOfToken(ctx context.Context, q querier, hash domain.TokenHash) (sessio
 }
 
 func selectToken(ctx context.Context, q querier, hash domain.TokenHash) (domain.RefreshToken, error) {
-	rows, err := q.Query(ctx, `SELECT session_id, issued_at, spent_at FROM refresh_tokens WHERE hash = $1`, hash[:])
+	rows, err := q.Query(ctx, `SELECT session_id, issued_at, spent_at, successor FROM refresh_tokens WHERE hash = $1`, hash[:])
 	if err != nil {
 		return domain.RefreshToken{}, absent("read refresh token", domain.ErrSessionOver, err)
 	}
@@ -110,11 +149,14 @@ func selectToken(ctx context.Context, q querier, hash domain.TokenHash) (domain.
 		SessionID uuid.UUID
 		IssuedAt  time.Time
 		SpentAt   *time.Time
+		Successor []byte
 	}])
 	if err != nil {
 		return domain.RefreshToken{}, absent("read refresh token", domain.ErrSessionOver, err)
 	}
-	return domain.RefreshToken{Hash: hash, SessionID: row.SessionID, IssuedAt: row.IssuedAt.UTC(), SpentAt: orZero(row.SpentAt)}, nil
+	return domain.RefreshToken{
+		Hash: hash, SessionID: row.SessionID, IssuedAt: row.IssuedAt.UTC(), SpentAt: orZero(row.SpentAt), Successor: row.Successor,
+	}, nil
 }
 
 func insertToken(ctx context.Context, q querier, t domain.RefreshToken) error {
@@ -127,8 +169,16 @@ func insertToken(ctx context.Context, q querier, t domain.RefreshToken) error {
 	return nil
 }
 
+// forgetSuccessor erases what the tokens of a session were spent for: the successor is being spent in its turn.
+func forgetSuccessor(ctx context.Context, q querier, sessionID uuid.UUID) error {
+	if _, err := q.Exec(ctx, `UPDATE refresh_tokens SET successor = NULL WHERE session_id = $1 AND successor IS NOT NULL`, sessionID); err != nil {
+		return fmt.Errorf("forget successor: %w", err)
+	}
+	return nil
+}
+
 func updateToken(ctx context.Context, q querier, t domain.RefreshToken) error {
-	tag, err := q.Exec(ctx, `UPDATE refresh_tokens SET spent_at = $2 WHERE hash = $1`, t.Hash[:], orNull(t.SpentAt))
+	tag, err := q.Exec(ctx, `UPDATE refresh_tokens SET spent_at = $2, successor = $3 WHERE hash = $1`, t.Hash[:], orNull(t.SpentAt), t.Successor)
 	if err != nil {
 		return fmt.Errorf("update refresh token: %w", err)
 	}

@@ -7,7 +7,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -73,7 +72,8 @@ func (s *Store) OpenSession(ctx context.Context, userID uuid.UUID, open func(*do
 }
 
 // RenewSession locks the session that the token belongs to, lets renew decide, and keeps the session, the presented token
-// and the next one as renew left them, unless it returns an error. Error: domain.ErrSessionOver for an unknown token.
+// and the next one as renew left them, unless it returns an error. With a next one, the presented one is no longer kept as
+// a successor. Error: domain.ErrSessionOver for an unknown token.
 func (s *Store) RenewSession(ctx context.Context, presented domain.TokenHash, renew func(*domain.Renewal) error) error {
 	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
 		// Neither the session of a token nor the user of a session ever changes, so both may be looked up before the locks.
@@ -99,6 +99,11 @@ func (s *Store) RenewSession(ctx context.Context, presented domain.TokenHash, re
 		if err := updateSession(ctx, tx, r.Session); err != nil {
 			return err
 		}
+		if r.Next != nil {
+			if err := forgetSuccessor(ctx, tx, sessionID); err != nil {
+				return err
+			}
+		}
 		if err := updateToken(ctx, tx, r.Presented); err != nil {
 			return err
 		}
@@ -121,31 +126,6 @@ func (s *Store) UpdateSession(ctx context.Context, sessionID uuid.UUID, update f
 		}
 		return updateSession(ctx, tx, session)
 	})
-}
-
-// DeleteSessionsUnusedSince deletes up to limit sessions with their tokens, the oldest first, and returns how many it were.
-// What somebody is working on is passed over.
-func (s *Store) DeleteSessionsUnusedSince(ctx context.Context, before time.Time, limit int) (int64, error) {
-	tag, err := s.pool.Exec(ctx, `
-		DELETE FROM sessions WHERE id IN (
-			SELECT id FROM sessions WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-		before, limit)
-	if err != nil {
-		return 0, fmt.Errorf("delete old sessions: %w", err)
-	}
-	return tag.RowsAffected(), nil
-}
-
-// DeleteTokensSpentBefore deletes up to limit spent refresh tokens, the oldest first, and returns how many it were.
-func (s *Store) DeleteTokensSpentBefore(ctx context.Context, before time.Time, limit int) (int64, error) {
-	tag, err := s.pool.Exec(ctx, `
-		DELETE FROM refresh_tokens WHERE hash IN (
-			SELECT hash FROM refresh_tokens WHERE spent_at < $1 ORDER BY spent_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-		before, limit)
-	if err != nil {
-		return 0, fmt.Errorf("delete old refresh tokens: %w", err)
-	}
-	return tag.RowsAffected(), nil
 }
 
 // affectedOne turns a write that found no row, though it was locked before, into an error.

@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"shop.example/user-service/internal/domain"
 	"shop.example/user-service/internal/repository/postgres"
 	"shop.example/user-service/internal/repository/repositorytest"
+	"shop.example/user-service/internal/usecase"
 )
 
 func TestStore(t *testing.T) {
@@ -46,8 +49,112 @@ func TestNoSecretsAtRest(t *testing.T) {
 	if err := postgres.New(pool).Register(t.Context(), user, session, token); err != nil {
 		t.Fatal(err)
 	}
-	if dump := everything(t, pool); strings.Contains(dump, secret) {
-		t.Error("the refresh token stands in the database")
+	// The client repeats its refresh: the successor is kept for it, and for nobody who reads the database.
+	successor := domain.NewRefreshSecret()
+	err = postgres.New(pool).RenewSession(t.Context(), domain.HashRefreshToken(secret), func(r *domain.Renewal) error {
+		err := r.Renew(domain.HashRefreshToken(successor), domain.Device{}, now)
+		if err == nil {
+			r.Presented.Successor, err = domain.SealSuccessor(successor, secret, "key-of-the-client")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess := domain.MetersFor("nobody@example.com", domain.Device{})
+	if _, err := postgres.New(pool).ChargeMeters(t.Context(), guess.All(), now); err != nil {
+		t.Fatal(err)
+	}
+	dump := everything(t, pool)
+	if !strings.Contains(dump, `"successor":"\\x`) {
+		t.Fatalf("no successor is kept: %s", dump)
+	}
+	for _, leak := range []string{secret, successor, fmt.Sprintf("%x", secret), fmt.Sprintf("%x", successor), "key-of-the-client", "nobody@"} {
+		if strings.Contains(dump, leak) {
+			t.Errorf("%q stands in the database", leak)
+		}
+	}
+}
+
+// A user who was deleted leaves an id and a time, and nothing else.
+func TestDeletionErases(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, postgres.Migrate)
+	store := postgres.New(pool)
+	email, err := domain.ParseEmail("ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	user, err := domain.NewUser(email, "Ann", domain.Customer, "$argon2id$x", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := domain.NewDevice("Phone/1.0", "192.0.2.7")
+	session, token, err := domain.OpenSession(user, device, domain.TokenHash{}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Register(t.Context(), user, session, token); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.RecordSignIn(t.Context(), domain.MetersFor(email.String(), device).Pair, nil, now, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.UpdateAddressBook(t.Context(), user.ID(), func(b *domain.AddressBook) error {
+		_, err := b.Add(domain.AddressText{Recipient: "Ann", Line1: "Hauptstr. 1", City: "Berlin", PostalCode: "10115", Country: "DE"}, false)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err = store.DeleteUser(t.Context(), user.ID(), func(*domain.User, int) (time.Time, error) { return now, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[]` + `[]` + `[]` + `[]` + `[]` + `[{"id":"` + user.ID().String() + `","deleted_at":"2026-03-01T12:00:00+00:00"}]`
+	if got := everything(t, pool); got != want {
+		t.Errorf("what is left is %s, want %s", got, want)
+	}
+}
+
+// What commits after its own time is told of: whoever asked in between asks from far enough back.
+func TestChangesThatCommitLate(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, postgres.Migrate)
+	store := postgres.New(pool)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	sessions := usecase.NewSessions(store, store, nil, usecase.LiftedThrottle(), nil, slog.New(slog.DiscardHandler), func() time.Time { return now })
+	email, err := domain.ParseEmail("ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := domain.NewUser(email, "Ann", domain.Customer, "$argon2id$x", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CreateUser(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	var next time.Time
+	err = store.UpdateAccess(t.Context(), user.ID(), func(u *domain.User, others int) (*domain.SessionsEnd, error) {
+		if err := u.SetAccess(domain.Staff, domain.Active, others, now); err != nil {
+			return nil, err
+		}
+		// Before it commits, ten seconds pass in which others look: they see nothing yet.
+		now = now.Add(10 * time.Second)
+		changes, err := sessions.Changes(t.Context(), now.Add(-time.Minute))
+		if err != nil || len(changes.Users) != 0 {
+			t.Errorf("changes %+v, error %v; want none before the commit", changes, err)
+		}
+		next = changes.Next
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, err := sessions.Changes(t.Context(), next)
+	if role := changes.Users[user.ID().String()]; err != nil || role != "staff" {
+		t.Errorf("changes %+v, error %v; want the new role", changes, err)
 	}
 }
 
@@ -66,8 +173,11 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	_, byID := s.User(t.Context(), uuid.New())
 	_, byEmail := s.UserByEmail(t.Context(), email)
+	_, search := s.Users(t.Context(), usecase.UserFilter{Text: "ann"}, uuid.Nil, 1)
+	_, throttle := s.ReadMeters(t.Context(), domain.MetersFor("ann@example.com", domain.Device{}).All())
 	_, sweep := s.DeleteTokensSpentBefore(t.Context(), time.Now(), 1)
 	for name, err := range map[string]error{
+		"search": search, "throttle": throttle,
 		"user": byID, "by e-mail": byEmail, "sweep": sweep,
 		"update": s.UpdateSession(t.Context(), uuid.New(), func(*domain.Session) error { return nil }),
 	} {
@@ -117,7 +227,7 @@ func TestDatabaseRestarts(t *testing.T) {
 func everything(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
 	var all strings.Builder
-	for _, table := range []string{"users", "sessions", "refresh_tokens"} {
+	for _, table := range []string{"users", "sessions", "refresh_tokens", "addresses", "login_throttle", "deleted_users"} {
 		var rows string
 		if err := pool.QueryRow(t.Context(), "SELECT coalesce(json_agg(x), '[]')::text FROM "+table+" x").Scan(&rows); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -22,8 +23,10 @@ import (
 type Store interface {
 	usecase.Accounts
 	usecase.SessionStore
-	usecase.UserReader
+	usecase.UserSearch
+	usecase.AccessStore
 	usecase.AdminStore
+	usecase.MeterStore
 	usecase.OldSessions
 }
 
@@ -58,6 +61,9 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"opens sessions of one user at once":        opensSessionsAtOnce,
 		"keeps times to the microsecond and in UTC": keepsTimes,
 	}
+	maps.Copy(tests, accountTests)
+	maps.Copy(tests, sessionTests)
+	maps.Copy(tests, throttleTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -480,7 +486,7 @@ func storesEveryEnum(t *testing.T, s Store) {
 		}
 	}
 	u, _, _ := signedIn(t, s)
-	for _, reason := range []domain.EndReason{domain.EndedByLogout, domain.EndedByReuse, domain.EndedByDisable} {
+	for _, reason := range []domain.EndReason{domain.EndedByLogout, domain.EndedByReuse, domain.EndedByDisable, domain.EndedFromElsewhere, domain.EndedByPasswordChange} {
 		opened, token := session(t, u, newHash(), noon)
 		err := s.OpenSession(t.Context(), u.ID(), func(*domain.User) (*domain.Session, domain.RefreshToken, error) {
 			return opened, token, nil

@@ -1,4 +1,5 @@
-package domain
+// Package country knows the countries of the world and how they write their postal codes.
+package country
 
 import "strings"
 
@@ -39,5 +40,5 @@ var assigned = func() map[string]bool {
 	return codes
 }()
 
-// isCountry reports whether code is assigned to a country or territory.
-func isCountry(code string) bool { return assigned[code] }
+// Known reports whether code, in capitals, is assigned to a country or territory.
+func Known(code string) bool { return assigned[code] }

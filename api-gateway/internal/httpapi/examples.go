@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"reflect"
+	"time"
+)
+
+// The examples of answers in the OpenAPI document. They are values of the very types that are answered, and tell one story:
+// Ada buys two bells. Those of requests are made of the tags of their types.
+
+const (
+	exampleID         = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e01"
+	exampleProductID  = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"
+	exampleCategoryID = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e21"
+	exampleUserID     = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e31"
+	exampleJWT        = "header.payload.signature"
+	exampleOpaque     = "an-opaque-string"
+	exampleRequestID  = "5f0e6f3a-54c1-4d1e-8f53-0d6f6ff1c1de"
+)
+
+var (
+	exampleTime  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	exampleLater = exampleTime.Add(2 * time.Second)
+	// exampleExpiry is 30 days after: so long do sessions and carts live that nobody uses.
+	exampleExpiry = exampleLater.AddDate(0, 0, 30)
+)
+
+func euros(cents int64) Money { return Money{Amount: cents, Currency: "EUR"} }
+
+var exampleUser = User{
+	ID: exampleUserID, Email: "ada@example.com", Name: "Ada Lovelace", Role: "customer", Status: "active",
+	CreatedAt: exampleTime, UpdatedAt: exampleTime,
+}
+
+var exampleRenamedUser = func() User {
+	u := exampleUser
+	u.Name, u.Email, u.UpdatedAt = "Ada King", "ada.king@example.com", exampleLater
+	return u
+}()
+
+var exampleStaff = func() User {
+	u := exampleUser
+	u.ID, u.Role, u.UpdatedAt = exampleID, "staff", exampleLater
+	return u
+}()
+
+var exampleSignIn = SignIn{
+	User: exampleUser, AccessToken: exampleJWT, RefreshToken: exampleOpaque, TokenType: "Bearer", ExpiresIn: 900,
+}
+
+var exampleSession = Session{
+	ID: exampleID, UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", IP: "198.51.100.7",
+	CreatedAt: exampleTime, LastUsedAt: exampleLater, ExpiresAt: exampleExpiry, Current: true,
+}
+
+var exampleAddress = Address{
+	ID: exampleID, Label: "Home", Recipient: "Ada Lovelace", Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH",
+	Country: "GB", Phone: "+44 20 7930 0000", IsDefault: true,
+}
+
+var exampleOffice = func() Address {
+	a := exampleAddress
+	a.Label, a.Line2 = "Office", "2nd floor"
+	return a
+}()
+
+var exampleCategory = Category{
+	ID: exampleCategoryID, Slug: "bicycles", Name: "Bicycles", Description: "To ride in town and beyond.", Children: []Category{}, ProductCount: 12, Version: 1,
+}
+
+var exampleProduct = Product{
+	ID: exampleProductID, SKU: "BELL-1", Slug: "brass-bell", Name: "Brass bell", ShortDescription: "It rings.",
+	Description: "A bell of brass for every handlebar.", Price: euros(2499), SalePrice: &Money{Amount: 1999, Currency: "EUR"},
+	CategoryIDs: []string{exampleCategoryID}, Images: []Image{{URL: "https://images.shop.example/bell-1.jpg", Alt: "A bell of brass."}},
+	Attributes: map[string]string{"material": "brass"}, Status: "active", Stock: Stock{Available: 40}, Version: 7,
+	CreatedAt: exampleTime, UpdatedAt: exampleLater,
+}
+
+var exampleStock = func() Stock {
+	onHand, reserved := int64(45), int64(5)
+	return Stock{Available: 40, OnHand: &onHand, Reserved: &reserved}
+}()
+
+var exampleNewProduct = Product{
+	ID: exampleProductID, SKU: "BIKE-1", Slug: "city-bicycle", Name: "City bicycle", ShortDescription: "Seven gears, a basket and a bell.",
+	Price: euros(1999), CategoryIDs: []string{exampleCategoryID},
+	Images:     []Image{{URL: "https://images.shop.example/bike-1.jpg", Alt: "A green city bicycle."}},
+	Attributes: map[string]string{"colour": "green"}, Status: "draft", Stock: Stock{OnHand: new(int64), Reserved: new(int64)}, Version: 1,
+	CreatedAt: exampleTime, UpdatedAt: exampleTime,
+}
+
+var exampleCart = Cart{
+	Items: []CartItem{{
+		ProductID: exampleProductID, SKU: "BELL-1", Name: "Brass bell", Image: "https://images.shop.example/bell-1.jpg", Quantity: 2,
+		UnitPrice: euros(1999), LineTotal: euros(3998), UnitPriceWhenAdded: euros(2499), PriceChanged: true, Available: true,
+	}},
+	ItemCount: 2, Subtotal: euros(3998), Currency: "EUR", Version: 3, ExpiresAt: &exampleExpiry, PricesAsOf: &exampleTime,
+}
+
+var exampleShippingMethod = ShippingMethod{ID: "standard", Name: "Standard", Price: euros(490), MinDays: 2, MaxDays: 4}
+
+// exampleOrderWith is the order in a state that it came into after it was placed.
+func exampleOrderWith(payment, status, by, note string) Order {
+	o := Order{
+		ID: exampleID, Number: "7K3M9-QXD2V", UserID: exampleUserID, Status: status,
+		Items: []OrderItem{{
+			ID: "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e41", ProductID: exampleProductID, SKU: "BELL-1", Name: "Brass bell", Quantity: 2,
+			UnitPrice: euros(1999), LineTotal: euros(3998),
+		}},
+		Subtotal: euros(3998), Discount: euros(0), Shipping: euros(490), Total: euros(4488), Currency: "EUR",
+		ShippingAddress: ShippingAddress{Recipient: "Ada Lovelace", Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH", Country: "GB"},
+		ShippingMethod:  exampleShippingMethod.ID,
+		Payment:         OrderPayment{Status: payment, Method: "card", Provider: "test", Reference: "pay_4711"},
+		History:         []HistoryEntry{{Status: "pending", At: exampleTime, By: exampleUserID}},
+		Version:         1, CreatedAt: exampleTime, UpdatedAt: exampleTime,
+	}
+	if status != "pending" {
+		o.History = append(o.History, HistoryEntry{Status: status, At: exampleLater, By: by, Note: note})
+		o.Version, o.UpdatedAt = 2, exampleLater
+	}
+	return o
+}
+
+var (
+	exampleOrder          = exampleOrderWith("captured", "confirmed", "system", "")
+	exampleUnsettledOrder = exampleOrderWith("pending", "pending", "", "")
+	exampleCancelledOrder = exampleOrderWith("voided", "cancelled", exampleUserID, "Ordered twice by mistake.")
+)
+
+var exampleReady = Readiness{Ready: true, Dependencies: []Dependency{{Name: "user-service", Up: true, Optional: true, Since: exampleTime}}}
+
+var exampleUnready = Readiness{Draining: true, Dependencies: exampleReady.Dependencies}
+
+// examples are by the type of the body that is answered.
+var examples = func() map[reflect.Type]any {
+	all := make(map[reflect.Type]any)
+	for _, example := range []any{
+		exampleUser, pageOf(exampleUser), exampleSignIn, pageOf(exampleSession), exampleAddress, pageOf(exampleAddress),
+		KeySet{Keys: []map[string]any{{
+			"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+		}}},
+		exampleCategory, List[Category]{Items: []Category{exampleCategory}}, exampleProduct, pageOf(exampleProduct), exampleStock,
+		exampleCart, List[ShippingMethod]{Items: []ShippingMethod{exampleShippingMethod}}, exampleOrder, pageOf(exampleOrder),
+		Liveness{Status: "alive"}, exampleReady,
+	} {
+		all[reflect.TypeOf(example)] = example
+	}
+	return all
+}()
+
+func pageOf[T any](item T) Page[T] {
+	return Page[T]{Items: []T{item}, NextPageToken: exampleOpaque}
+}

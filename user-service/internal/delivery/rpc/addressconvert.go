@@ -1,0 +1,50 @@
+package rpc
+
+import (
+	"github.com/google/uuid"
+
+	"shop.example/platform/apperr"
+	userv1 "shop.example/proto/user/v1"
+
+	"shop.example/user-service/internal/domain"
+	"shop.example/user-service/internal/usecase"
+)
+
+func toAddressID(raw string) (uuid.UUID, error) {
+	id, err := uuid.Parse(raw)
+	if err != nil {
+		return uuid.Nil, apperr.InvalidField("address_id", "must be a UUID")
+	}
+	return id, nil
+}
+
+func toAddressText(r *userv1.CreateAddressRequest) domain.AddressText {
+	return domain.AddressText{
+		Label: r.GetLabel(), Recipient: r.GetRecipient(), Line1: r.GetLine1(), Line2: r.GetLine2(), City: r.GetCity(),
+		Region: r.GetRegion(), PostalCode: r.GetPostalCode(), Country: r.GetCountry(), Phone: r.GetPhone(),
+	}
+}
+
+// toAddressChange takes what is set; the getters can't tell.
+func toAddressChange(r *userv1.UpdateAddressRequest) domain.AddressChange {
+	return domain.AddressChange{
+		Label: r.Label, Recipient: r.Recipient, Line1: r.Line1, Line2: r.Line2, City: r.City, Region: r.Region,
+		PostalCode: r.PostalCode, Country: r.Country, Phone: r.Phone, IsDefault: r.IsDefault,
+	}
+}
+
+func fromAddress(address *domain.Address) *userv1.Address {
+	a := address.Snapshot()
+	return &userv1.Address{
+		Id: a.ID.String(), Label: a.Label, Recipient: a.Recipient, Line1: a.Line1, Line2: a.Line2, City: a.City, Region: a.Region,
+		PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone, IsDefault: a.IsDefault,
+	}
+}
+
+func fromAddressPage(page usecase.AddressPage) *userv1.ListAddressesResponse {
+	answer := &userv1.ListAddressesResponse{NextPageToken: page.NextPageToken, TotalSize: page.Total}
+	for _, a := range page.Addresses {
+		answer.Addresses = append(answer.Addresses, fromAddress(a))
+	}
+	return answer
+}

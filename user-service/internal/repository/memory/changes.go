@@ -1,0 +1,42 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"shop.example/user-service/internal/domain"
+)
+
+// SessionsEndedSince returns the sessions that ended at a time or after it.
+func (s *Store) SessionsEndedSince(_ context.Context, since time.Time) ([]uuid.UUID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ended []uuid.UUID
+	for id, session := range s.sessions {
+		if !session.EndedAt.IsZero() && !session.EndedAt.Before(since) {
+			ended = append(ended, id)
+		}
+	}
+	return ended, nil
+}
+
+// UsersChangedSince returns the users whose role changed at a time or after it, with the role that they have now, and those
+// who were deleted, with none.
+func (s *Store) UsersChangedSince(_ context.Context, since time.Time) (map[uuid.UUID]domain.Role, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := make(map[uuid.UUID]domain.Role)
+	for id, u := range s.users {
+		if !u.RoleChangedAt.IsZero() && !u.RoleChangedAt.Before(since) {
+			changed[id] = u.Role
+		}
+	}
+	for id, at := range s.deleted {
+		if !at.Before(since) {
+			changed[id] = ""
+		}
+	}
+	return changed, nil
+}
