@@ -57,7 +57,17 @@ const (
 var (
 	defaultPolicy     = ratelimit.Policy{Name: "default", Quota: 200, Window: 10 * time.Second}
 	credentialsPolicy = ratelimit.Policy{Name: "credentials", Quota: 30, Window: 30 * time.Second}
+	// A new guest's cart stays in the carts' Redis for 30 days, about 600 bytes, and costs its maker nothing, not even an
+	// account. Ten a minute are 430,000 in that time, or 260 MB for an address, at worst. A person makes one a month, so it is
+	// enough for a large office behind one address, where a hundred may begin at the same moment.
+	newCartPolicy = ratelimit.Policy{Name: "new-cart", Quota: 100, Window: 10 * time.Minute}
 )
+
+// beginsCart says whether a request of somebody who has not signed in makes a new cart, if it does anything.
+func beginsCart(r *http.Request) bool {
+	return r.Header.Get("X-Cart-Token") == "" && (r.Method == http.MethodPost || r.Method == http.MethodPut) &&
+		(r.URL.Path == base+"/cart/items" || strings.HasPrefix(r.URL.Path, base+"/cart/items/"))
+}
 
 // credentialPaths take a password or a refresh token.
 var credentialPaths = map[string]bool{
@@ -328,6 +338,10 @@ func (s *Server) limitBody(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if r.Method == http.MethodPost && r.URL.Path == importPath {
+			limitImport(next, w, r)
+			return
+		}
 		original := r.Body
 		bounded := &boundedBody{Reader: http.MaxBytesReader(nil, original, maxBody), places: s.bodies}
 		defer func() {
@@ -337,7 +351,7 @@ func (s *Server) limitBody(next http.Handler) http.Handler {
 		}()
 		if r.ContentLength > maxBody {
 			bounded.tooLarge = true
-			writeProblem(w, r, bodyTooLarge())
+			writeProblem(w, r, bodyTooLarge(maxBody))
 		} else {
 			r.Body = bounded
 			next.ServeHTTP(w, r)
@@ -390,6 +404,8 @@ func (s *Server) limit(next http.Handler) http.Handler {
 			policy = credentialsPolicy // by address always: an account must not buy more guesses
 		case x.signedIn:
 			client = "user:" + x.principal.UserID
+		case x.authErr == nil && beginsCart(r):
+			policy = newCartPolicy
 		}
 		decision := ratelimit.Decision{Allowed: true, Remaining: policy.Quota}
 		if s.limiter != nil {
@@ -441,7 +457,8 @@ func bound(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithContext(ctx, bounded))
 }
 
-// checkContentType refuses bodies that are not JSON before they are read. A body without a type is taken for JSON.
+// checkContentType refuses bodies of another type than the operation's before they are read. A body without a type is taken
+// for one of that.
 func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humachi.Unwrap(ctx)
 	contentType := r.Header.Get("Content-Type")
@@ -449,10 +466,14 @@ func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
+	want := mediaJSON
+	if ctx.Operation().RequestBody.Content[want] == nil {
+		want = mediaLines
+	}
 	media, parameters, err := mime.ParseMediaType(contentType)
 	charset := parameters["charset"]
-	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		refuse(s.api, ctx, unsupportedMediaType())
+	if err != nil || media != want || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		refuse(s.api, ctx, unsupportedMediaType(want))
 		return
 	}
 	next(ctx)

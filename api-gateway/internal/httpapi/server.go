@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -81,7 +82,9 @@ type Server struct {
 	cors     CORS
 	slots    chan struct{}
 	bodies   chan struct{}
+	imports  chan struct{}
 	log      *slog.Logger
+	reads    *readCache
 
 	api        huma.API
 	router     chi.Router
@@ -115,7 +118,11 @@ func init() {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
-		cors: o.CORS, slots: make(chan struct{}, o.MaxInFlight), bodies: make(chan struct{}, maxLargeBodies), log: o.Log, router: chi.NewRouter(),
+		cors: o.CORS, slots: make(chan struct{}, o.MaxInFlight), bodies: make(chan struct{}, maxLargeBodies), imports: make(chan struct{}, maxImports), log: o.Log, router: chi.NewRouter(),
+	}
+	var err error
+	if s.reads, err = newReadCache(time.Now); err != nil {
+		return nil, err
 	}
 	s.router.Use(
 		// A name of our own: the default is the Host that the client sends, which would make a series for each that it invents.
@@ -146,6 +153,8 @@ func New(o Options) (*Server, error) {
 	s.registerAddresses()
 	s.registerUsers()
 	s.registerCatalogue()
+	s.registerProductChanges()
+	s.registerImport()
 	s.registerStock()
 	s.registerCart()
 	s.registerOrders()

@@ -76,16 +76,22 @@ func (p *Product) CategoriesChanged() bool {
 	return p.kept == nil || !slices.Equal(p.s.CategoryIDs, p.kept.CategoryIDs)
 }
 
-// ListedIn returns the categories that count the product by what its store has, and by what it is now: only active products
-// are counted.
+// Listed reports whether its store has the product in lists, and whether it is now: only active products are.
+func (p *Product) Listed() (before, now bool) {
+	return p.kept != nil && p.kept.Status == Active, p.s.Status == Active
+}
+
+// ListedIn returns the categories that count the product by what its store has, and by what it is now.
 func (p *Product) ListedIn() (before, now []uuid.UUID) {
-	if p.kept != nil && p.kept.Status == Active {
+	if p.kept != nil {
 		before = p.kept.CategoryIDs
 	}
-	if p.s.Status == Active {
-		now = p.s.CategoryIDs
-	}
-	return before, now
+	return before, p.s.CategoryIDs
+}
+
+// PlaceChanged reports whether lists show it elsewhere than its store has it.
+func (p *Product) PlaceChanged() bool {
+	return p.kept == nil || p.s.Status != p.kept.Status || p.s.Price != p.kept.Price || p.s.Name != p.kept.Name
 }
 
 // SlugChanged reports whether its store has it under another slug.

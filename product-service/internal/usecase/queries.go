@@ -44,14 +44,33 @@ const (
 // Cursor is the place of a product in a list: what the list is sorted by, and the id where that is equal. The next page
 // begins behind it.
 type Cursor struct {
-	Number int64  `json:"n,omitempty"` // the price, the relevance, or the time of creation in microseconds
+	Fit    int    `json:"f,omitempty"` // by relevance: how well the product fits, before the time
+	Number int64  `json:"n,omitempty"` // the price, or the time of creation in microseconds
 	Text   string `json:"t,omitempty"` // the folded name
 	ID     uuid.UUID
+	// Corrections are those of the first page's search, which the others keep.
+	Corrections domain.Corrections `json:"c,omitempty"`
+}
+
+// Place returns the place of a product in a list.
+func (s Sort) Place(p ProductView, fit int) Cursor {
+	c := Cursor{ID: p.ID}
+	switch s {
+	case SortPriceAsc, SortPriceDesc:
+		c.Number = p.Price.Amount()
+	case SortName:
+		c.Text = domain.Fold(p.Name)
+	case SortRelevance:
+		c.Fit, c.Number = fit, p.CreatedAt.UnixMicro()
+	default:
+		c.Number = p.CreatedAt.UnixMicro()
+	}
+	return c
 }
 
 // ProductQuery says which active products are wanted, and in which order.
 type ProductQuery struct {
-	Text     string // words, beginnings of words, small typos
+	Text     string // words and beginnings of words
 	Category string // an id or a slug; its descendants are included
 	MinPrice *int64 // minor units
 	MaxPrice *int64
@@ -61,6 +80,8 @@ type ProductQuery struct {
 	PageSize int
 	// IncludeTotal asks for the number of all products that match.
 	IncludeTotal bool
+	// Corrections are what words of the text are taken for instead. FindProducts of Queries finds them.
+	Corrections domain.Corrections
 }
 
 // LedgerQuery says which changes of a product's stock are wanted, the newest first.
@@ -99,8 +120,11 @@ type ProductReader interface {
 	Product(ctx context.Context, ref domain.Ref) (ProductView, error)
 	// Products returns those of the products that there are, in any state and order.
 	Products(ctx context.Context, ids []uuid.UUID) ([]ProductView, error)
-	// FindProducts returns a page of active products. The query's sort is set.
+	// FindProducts returns a page of active products. The query's sort is set. By relevance, what fits better comes first, and
+	// then what is newer.
 	FindProducts(ctx context.Context, q ProductQuery) (ProductPage, error)
+	// Corrections corrects those words of a search that begin no word that a product has, or had.
+	Corrections(ctx context.Context, words []string) (domain.Corrections, error)
 }
 
 // CategoryReader reads categories.
@@ -151,9 +175,22 @@ func (q *Queries) FindProducts(ctx context.Context, viewer auth.Principal, query
 		return ProductPage{}, invalid("min_price", "It must not be more than max_price.")
 	}
 	query.Sort = query.EffectiveSort()
+	if query.After != nil {
+		query.Corrections = query.After.Corrections
+	}
 	page, err := q.products.FindProducts(ctx, query)
+	if err == nil && len(page.Products) == 0 && query.Text != "" && query.After == nil {
+		// Typos cost something only where the words as they are find nothing.
+		query.Corrections, err = q.products.Corrections(ctx, domain.SearchWords(query.Text))
+		if err == nil && len(query.Corrections) > 0 {
+			page, err = q.products.FindProducts(ctx, query)
+		}
+	}
 	if err != nil {
 		return ProductPage{}, fmt.Errorf("find products: %w", err)
+	}
+	if page.Next != nil {
+		page.Next.Corrections = query.Corrections
 	}
 	return page, q.show(viewer, page.Products)
 }

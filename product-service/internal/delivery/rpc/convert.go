@@ -272,7 +272,8 @@ func toProductQuery(req *productv1.ListProductsRequest) (usecase.ProductQuery, e
 	}
 	// A token is no secret and may be forged. A cursor that no product has must not reach the database as a value that it
 	// can't take: 2^53 is beyond every price, and as microseconds the year 2255.
-	if q.After.Number < 0 || q.After.Number > 1<<53 || q.After.Text != domain.Fold(q.After.Text) {
+	if q.After.Number < 0 || q.After.Number > 1<<53 || q.After.Text != domain.Fold(q.After.Text) ||
+		q.After.Fit < domain.FitsNot || q.After.Fit > domain.FitsExactly || !q.After.Corrections.Sound() {
 		return q, pagetoken.ErrInvalid
 	}
 	return q, nil

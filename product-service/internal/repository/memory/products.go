@@ -89,6 +89,9 @@ func (s *Store) put(product *domain.Product) error {
 		return domain.UnknownCategories(p.CategoryIDs, known)
 	}
 	s.products[p.ID] = usecase.ProductView{ProductSnapshot: p, Stock: s.products[p.ID].Stock}
+	for _, word := range p.Vocabulary() {
+		s.words[word] = true
+	}
 	return nil
 }
 
@@ -138,7 +141,7 @@ type listed struct {
 func (s *Store) FindProducts(_ context.Context, q usecase.ProductQuery) (usecase.ProductPage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	words := domain.Fold(q.Text)
+	words := q.Corrections.Alternatives(domain.SearchWords(q.Text))
 	var hits []listed
 	for _, p := range s.products {
 		if p.Status != domain.Active ||
@@ -148,13 +151,13 @@ func (s *Store) FindProducts(_ context.Context, q usecase.ProductQuery) (usecase
 			(q.InStock != nil && (p.Stock.Available() > 0) != *q.InStock) {
 			continue
 		}
-		relevance := int64(0)
+		fit := domain.FitsNot
 		if q.Text != "" {
-			if relevance = rank(p.ProductSnapshot, words); relevance == 0 {
+			if fit = p.Fit(words); fit == domain.FitsNot {
 				continue
 			}
 		}
-		hits = append(hits, listed{p, place(q.Sort, p, relevance)})
+		hits = append(hits, listed{p, q.Sort.Place(p, fit)})
 	}
 	order := compare
 	if q.Sort == usecase.SortNewest || q.Sort == usecase.SortPriceDesc || q.Sort == usecase.SortRelevance {
@@ -182,23 +185,25 @@ func (s *Store) FindProducts(_ context.Context, q usecase.ProductQuery) (usecase
 	return page, nil
 }
 
-func place(sort usecase.Sort, p usecase.ProductView, relevance int64) usecase.Cursor {
-	c := usecase.Cursor{ID: p.ID}
-	switch sort {
-	case usecase.SortPriceAsc, usecase.SortPriceDesc:
-		c.Number = p.Price.Amount()
-	case usecase.SortName:
-		c.Text = domain.Fold(p.Name)
-	case usecase.SortRelevance:
-		c.Number = relevance
-	default:
-		c.Number = p.CreatedAt.UnixMicro()
-	}
-	return c
+func compare(a, b usecase.Cursor) int {
+	return cmp.Or(cmp.Compare(a.Fit, b.Fit), cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text), slices.Compare(a.ID[:], b.ID[:]))
 }
 
-func compare(a, b usecase.Cursor) int {
-	return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text), slices.Compare(a.ID[:], b.ID[:]))
+// Corrections implements usecase.ProductReader.
+func (s *Store) Corrections(_ context.Context, words []string) (domain.Corrections, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unknown := slices.DeleteFunc(slices.Clone(words), func(word string) bool {
+		for known := range s.words {
+			if strings.HasPrefix(known, word) {
+				return true
+			}
+		}
+		return false
+	})
+	return domain.Correct(unknown, func(word string, limit int) ([]string, error) {
+		return domain.Resembling(word, maps.Keys(s.words), limit), nil
+	})
 }
 
 // below reports whether one of the categories is the one that ref names, or a descendant of it.

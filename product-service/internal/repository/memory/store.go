@@ -17,6 +17,7 @@ type Store struct {
 	categories   map[uuid.UUID]domain.Category
 	reservations map[uuid.UUID]domain.ReservationSnapshot
 	ledger       []domain.LedgerEntry
+	words        map[string]bool // that products have, or had
 }
 
 // New returns an empty store.
@@ -25,5 +26,6 @@ func New() *Store {
 		products:     make(map[uuid.UUID]usecase.ProductView),
 		categories:   make(map[uuid.UUID]domain.Category),
 		reservations: make(map[uuid.UUID]domain.ReservationSnapshot),
+		words:        make(map[string]bool),
 	}
 }

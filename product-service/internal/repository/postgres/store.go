@@ -29,13 +29,10 @@ const productColumns = `p.id, p.sku, p.slug, p.name, p.short_description, p.desc
 	p.images, p.attributes, p.status, p.discount_type, p.discount_value, p.discount_starts_at, p.discount_ends_at,
 	p.version, p.created_at, p.updated_at, s.on_hand, s.reserved`
 
-func scanProduct(row pgx.CollectableRow) (usecase.ProductView, error) {
-	p, _, err := scanRankedProduct(row, false)
-	return p, err
-}
+func scanProduct(row pgx.CollectableRow) (usecase.ProductView, error) { return scanHit(row) }
 
-// scanRankedProduct reads productColumns and, if ranked, the relevance behind them.
-func scanRankedProduct(row pgx.CollectableRow, ranked bool) (p usecase.ProductView, relevance int64, err error) {
+// scanHit reads productColumns, and what is behind them into more.
+func scanHit(row pgx.CollectableRow, more ...any) (p usecase.ProductView, err error) {
 	var (
 		amount   int64
 		currency string
@@ -51,14 +48,11 @@ func scanRankedProduct(row pgx.CollectableRow, ranked bool) (p usecase.ProductVi
 		&p.CategoryIDs, &p.Images, &p.Attributes, &status,
 		&discount.kind, &discount.value, &discount.from, &discount.to, &p.Version, &p.CreatedAt, &p.UpdatedAt, &p.Stock.OnHand, &p.Stock.Reserved,
 	}
-	if ranked {
-		columns = append(columns, &relevance)
-	}
-	if err := row.Scan(columns...); err != nil {
-		return p, 0, err
+	if err := row.Scan(append(columns, more...)...); err != nil {
+		return p, err
 	}
 	if p.Price, err = money.New(amount, currency); err != nil {
-		return p, 0, fmt.Errorf("price of product %s: %w", p.ID, err)
+		return p, fmt.Errorf("price of product %s: %w", p.ID, err)
 	}
 	p.Status = domain.ProductStatus(status)
 	if discount.kind != nil && discount.value != nil {
@@ -71,5 +65,5 @@ func scanRankedProduct(row pgx.CollectableRow, ranked bool) (p usecase.ProductVi
 		}
 	}
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
-	return p, relevance, nil
+	return p, nil
 }

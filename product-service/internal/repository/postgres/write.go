@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -90,7 +89,7 @@ func writeOne(ctx context.Context, tx pgx.Tx, product *domain.Product) error {
 	return write(ctx, tx, []*domain.Product{product})
 }
 
-// ImportProducts implements usecase.ProductStore, in eleven statements at most, whatever there is to keep.
+// ImportProducts implements usecase.ProductStore, in thirteen statements at most, whatever there is to keep.
 func (s *Store) ImportProducts(ctx context.Context, scope usecase.ImportScope, change func(usecase.ImportState) ([]*domain.Product, error)) (err error) {
 	defer translate(&err)
 	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
@@ -166,7 +165,7 @@ func newRow(p domain.ProductSnapshot) productRow {
 		ID: p.ID, SKU: p.SKU, Slug: p.Slug, Name: p.Name, ShortDescription: p.ShortDescription, Description: p.Description,
 		PriceAmount: p.Price.Amount(), PriceCurrency: p.Price.Currency(), Images: p.Images, Attributes: p.Attributes,
 		Status: string(p.Status), Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
-		FoldedName: domain.Fold(p.Name), FoldedText: searchText(p),
+		FoldedName: domain.Fold(p.Name), FoldedText: p.SearchText(),
 	}
 	if r.Images == nil {
 		r.Images = []domain.Image{} // NULL is not an empty list
@@ -184,15 +183,6 @@ func newRow(p domain.ProductSnapshot) productRow {
 		}
 	}
 	return r
-}
-
-// searchText is what a search finds besides the name.
-func searchText(p domain.ProductSnapshot) string {
-	parts := []string{p.SKU, p.ShortDescription, p.Description}
-	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
-		parts = append(parts, p.Attributes[name])
-	}
-	return domain.Fold(strings.Join(parts, " "))
 }
 
 // The statements that keep many products at once. The rows come as one JSON document: a parameter for each column of each
@@ -225,6 +215,8 @@ func write(ctx context.Context, tx pgx.Tx, products []*domain.Product) error {
 		inserted, updated []productRow
 		added, parked     []uuid.UUID
 		moved             []uuid.UUID // to other categories
+		replaced          []uuid.UUID // within those that they are in
+		words             []string
 		to                struct {
 			products, categories []uuid.UUID
 			positions            []int16
@@ -232,10 +224,9 @@ func write(ctx context.Context, tx pgx.Tx, products []*domain.Product) error {
 	)
 	listed := make(differences)
 	for _, p := range products {
-		before, now := p.ListedIn()
-		listed.add(before, -1)
-		listed.add(now, +1)
+		listed.change(p)
 		s := p.Snapshot()
+		words = append(words, s.Vocabulary()...)
 		if p.New() {
 			inserted, added = append(inserted, newRow(s)), append(added, s.ID)
 		} else {
@@ -245,6 +236,9 @@ func write(ctx context.Context, tx pgx.Tx, products []*domain.Product) error {
 			}
 		}
 		if !p.CategoriesChanged() {
+			if p.PlaceChanged() {
+				replaced = append(replaced, s.ID)
+			}
 			continue
 		}
 		moved = append(moved, s.ID)
@@ -262,12 +256,23 @@ func write(ctx context.Context, tx pgx.Tx, products []*domain.Product) error {
 	}
 	if len(inserted) > 0 {
 		batch.Queue(insertProducts, inserted)
-		batch.Queue(`INSERT INTO stock (product_id) SELECT unnest($1::uuid[])`, added)
+		batch.Queue(`INSERT INTO stock (product_id, created_at) SELECT id, created_at FROM products WHERE id = ANY($1)`, added)
 	}
 	if len(moved) > 0 {
 		batch.Queue(`DELETE FROM product_categories WHERE product_id = ANY($1)`, moved)
-		batch.Queue(`INSERT INTO product_categories (product_id, category_id, position) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[])`,
+		batch.Queue(`INSERT INTO product_categories (product_id, category_id, position, active, created_at, price_amount, folded_name)
+			SELECT p.id, c.category_id, c.position, p.status = 'active', p.created_at, p.price_amount, p.folded_name
+			FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS c(product_id, category_id, position) JOIN products p ON p.id = c.product_id`,
 			to.products, to.categories, to.positions)
+	}
+	if len(replaced) > 0 {
+		batch.Queue(`UPDATE product_categories pc SET active = p.status = 'active', price_amount = p.price_amount, folded_name = p.folded_name
+			FROM products p WHERE p.id = ANY($1) AND pc.product_id = p.id`, replaced)
+	}
+	if len(words) > 0 {
+		// In their order: who brings a word that somebody else is just bringing waits for him.
+		slices.Sort(words)
+		batch.Queue(`INSERT INTO words (word) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`, slices.Compact(words))
 	}
 	// The last one: the counts of a category are wanted by many writers, and held until the commit. All take them in one order.
 	if sets := listed.sets(); len(sets) > 0 {
@@ -289,11 +294,21 @@ type difference struct {
 	Products    int64       `json:"products"`
 }
 
-func (d differences) add(ids []uuid.UUID, products int64) {
-	if len(ids) == 0 {
-		return
+// change adds the difference that a product makes.
+func (d differences) change(p *domain.Product) {
+	wasListed, isListed := p.Listed()
+	before, now := p.ListedIn()
+	if wasListed {
+		d.add(before, -1)
 	}
-	ids = slices.SortedFunc(slices.Values(ids), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	if isListed {
+		d.add(now, +1)
+	}
+}
+
+func (d differences) add(ids []uuid.UUID, products int64) {
+	ids = append([]uuid.UUID{}, ids...) // not nil, which is not the empty set
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	var key strings.Builder
 	for _, id := range ids {
 		key.Write(id[:])

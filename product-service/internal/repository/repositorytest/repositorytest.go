@@ -72,7 +72,7 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 			test(t, open(t))
 		})
 	}
-	for name, property := range map[string]func(*testing.T, Store){"StockProperty": stockProperty, "ConcurrentStockProperty": concurrentStockProperty, "CountsProperty": countsProperty} {
+	for name, property := range map[string]func(*testing.T, Store){"StockProperty": stockProperty, "ConcurrentStockProperty": concurrentStockProperty, "CountsProperty": countsProperty, "ListsProperty": listsProperty} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			property(t, open(t))

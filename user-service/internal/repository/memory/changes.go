@@ -1,12 +1,16 @@
 package memory
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"shop.example/user-service/internal/domain"
+	"shop.example/user-service/internal/usecase"
 )
 
 // SessionsEndedSince returns the sessions that ended at a time or after it.
@@ -39,4 +43,21 @@ func (s *Store) UsersChangedSince(_ context.Context, since time.Time) (map[uuid.
 		}
 	}
 	return changed, nil
+}
+
+// DeletionsAfter returns up to limit deletions behind one, in the order of time and, in one moment, of ids.
+func (s *Store) DeletionsAfter(_ context.Context, after usecase.Deletion, limit int) ([]usecase.Deletion, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	inOrder := func(a, b usecase.Deletion) int {
+		return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.UserID[:], b.UserID[:]))
+	}
+	var deletions []usecase.Deletion
+	for id, at := range s.deleted {
+		if d := (usecase.Deletion{UserID: id, At: at}); inOrder(d, after) > 0 {
+			deletions = append(deletions, d)
+		}
+	}
+	slices.SortFunc(deletions, inOrder)
+	return deletions[:min(limit, len(deletions))], nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"shop.example/user-service/internal/domain"
+	"shop.example/user-service/internal/usecase"
 )
 
 // SessionsEndedSince returns the sessions that ended at a time or after it.
@@ -46,4 +47,23 @@ func (s *Store) UsersChangedSince(ctx context.Context, since time.Time) (map[uui
 		return nil, fmt.Errorf("select changed users: %w", err)
 	}
 	return changed, nil
+}
+
+// DeletionsAfter returns up to limit deletions behind one, in the order of time and, in one moment, of ids.
+func (s *Store) DeletionsAfter(ctx context.Context, after usecase.Deletion, limit int) ([]usecase.Deletion, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT id, deleted_at FROM deleted_users WHERE (deleted_at, id) > ($1, $2) ORDER BY deleted_at, id LIMIT $3`,
+		after.At, after.UserID, limit)
+	if err != nil {
+		return nil, fmt.Errorf("select deleted users: %w", err)
+	}
+	deletions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d usecase.Deletion, err error) {
+		err = row.Scan(&d.UserID, &d.At)
+		d.At = d.At.UTC()
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("select deleted users: %w", err)
+	}
+	return deletions, nil
 }
