@@ -133,7 +133,7 @@ func overloaded() *Problem {
 // work is the gate that everybody shares. It sheds what this process can't do, before memory or latency run away.
 func (s *Server) work(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if probePaths[r.URL.Path] {
+		if probePaths[r.URL.Path] || streams(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -195,6 +195,9 @@ func (h *heldAnswer) send() {
 	_, _ = h.ResponseWriter.Write(h.body.Bytes())
 }
 
+// streams says whether a request is one that is read and answered line by line, for which there are places of its own.
+func streams(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == importPath }
+
 // operationKey names an operation whose address has no parameters.
 func operationKey(r *http.Request) string { return r.Method + " " + r.URL.Path }
 
@@ -206,12 +209,16 @@ func (s *Server) readBody(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if streams(r) {
+			limitImport(next, w, r)
+			return
+		}
 		x := exchangeOf(r.Context())
 		defer x.freeBody()
 		original := r.Body
 		var p *Problem
 		if r.ContentLength > maxBody {
-			p = bodyTooLarge()
+			p = bodyTooLarge(maxBody)
 		} else {
 			p = s.readInto(w, r, x)
 		}
@@ -250,7 +257,7 @@ func (s *Server) readInto(w http.ResponseWriter, r *http.Request, x *exchange) *
 		p.cause = err
 		return p
 	case len(body) > maxBody:
-		return bodyTooLarge()
+		return bodyTooLarge(maxBody)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil

@@ -153,7 +153,7 @@ func (s *Server) signingKeys(ctx context.Context, in *IfNoneMatch) (*Cacheable[K
 	if err := json.Unmarshal(answer.GetJwks(), &set); err != nil {
 		return nil, fmt.Errorf("parse the key set of user-service: %w", err)
 	}
-	return cacheable(*in, false, nil, set)
+	return publicAnswer(*in, set)
 }
 
 func signInOf(u *userv1.User, t *userv1.Tokens) *signInOutput {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,8 +23,8 @@ const maxValues = 10_000
 
 // formats are what operations read and write. The second entry is for +json types, such as that of problems.
 var formats = map[string]huma.Format{
-	"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
-	"json":             {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+	"application/json": {Marshal: marshal, Unmarshal: unmarshal},
+	"json":             {Marshal: marshal, Unmarshal: unmarshal},
 }
 
 // unmarshal is called twice for each body: for an any that is then held against the schema, and for the operation's type.
@@ -72,6 +73,38 @@ type (
 	// told that nothing was.
 	null struct{}
 )
+
+// nullable are the fields that the contract lets be null, for none: sent back as they were read, nothing is complained about.
+// Whoever has to tell null from a field that is left out declares it Nullable.
+var nullable = map[string]bool{"parent_id": true, "discount": true, "starts_at": true, "ends_at": true}
+
+// Nullable is a field of a body that may be left out, and may be null.
+type Nullable[T any] struct {
+	Value *T // nil if it is null or was not sent
+	IsSet bool
+}
+
+// Schema is that of the value, or null.
+func (n Nullable[T]) Schema(r huma.Registry) *huma.Schema {
+	schema := huma.SchemaFromType(r, reflect.TypeFor[T]())
+	schema.Nullable = true
+	return schema
+}
+
+// UnmarshalJSON is not called for what was not sent.
+func (n *Nullable[T]) UnmarshalJSON(raw []byte) error {
+	n.IsSet = true
+	return json.Unmarshal(raw, &n.Value)
+}
+
+func (n Nullable[T]) isNull() bool { return n.IsSet && n.Value == nil }
+
+func (n Nullable[T]) orZero() (value T) {
+	if n.Value != nil {
+		value = *n.Value
+	}
+	return value
+}
 
 // decode reads one value. It refuses what parsers differ about: names that stand twice, and NUL, which PostgreSQL can't keep.
 func (dec *strictDecoder) decode(depth int) (any, error) {
@@ -122,9 +155,14 @@ func (dec *strictDecoder) object(depth int) (any, error) {
 		if _, twice := object[name]; twice {
 			return nil, dec.malformed("a name stands twice in one object")
 		}
-		if object[name], err = dec.decode(depth + 1); err != nil {
+		value, err := dec.decode(depth + 1)
+		if err != nil {
 			return nil, err
 		}
+		if value == (null{}) && nullable[name] {
+			value = nil
+		}
+		object[name] = value
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, dec.malformed("it can't be parsed")

@@ -46,3 +46,11 @@ func optionalInstant(t *timestamppb.Timestamp) *time.Time {
 	at := instant(t)
 	return &at
 }
+
+// timestamp is the inverse of optionalInstant.
+func timestamp(at *time.Time) *timestamppb.Timestamp {
+	if at == nil {
+		return nil
+	}
+	return timestamppb.New(*at)
+}

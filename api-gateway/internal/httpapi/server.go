@@ -92,11 +92,13 @@ type Server struct {
 	clients  clientip.Resolver
 	cors     CORS
 	log      *slog.Logger
+	reads    *readCache
 
 	// The gates: see admit.go.
 	guard                             *ratelimit.Limiter
 	byClient, largeByClient           shares
-	open, slots, hashing, bodies      chan struct{}
+	open, slots, hashing              chan struct{}
+	bodies, imports                   chan struct{}
 	tokenless, credentials, passwords map[string]bool // by operationKey
 
 	api        huma.API
@@ -133,9 +135,13 @@ func New(o Options) (*Server, error) {
 		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
 		cors: o.CORS, log: o.Log, router: chi.NewRouter(),
 		open: make(chan struct{}, openPerSlot*o.MaxInFlight), slots: make(chan struct{}, o.MaxInFlight),
-		hashing: make(chan struct{}, passwordsInFlight), bodies: make(chan struct{}, maxLargeBodies),
+		hashing: make(chan struct{}, passwordsInFlight), bodies: make(chan struct{}, maxLargeBodies), imports: make(chan struct{}, maxImports),
 		guard:     ratelimit.New(nil, o.Log, time.Now),
 		tokenless: make(map[string]bool), credentials: make(map[string]bool), passwords: make(map[string]bool),
+	}
+	var err error
+	if s.reads, err = newReadCache(time.Now); err != nil {
+		return nil, err
 	}
 	s.router.Use(
 		// A name of our own: the default is the Host that the client sends, which would make a series for each that it invents.
@@ -167,6 +173,8 @@ func New(o Options) (*Server, error) {
 	s.registerAddresses()
 	s.registerUsers()
 	s.registerCatalogue()
+	s.registerProductChanges()
+	s.registerImport()
 	s.registerStock()
 	s.registerCart()
 	s.registerOrders()
@@ -193,7 +201,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func register[I, O any](s *Server, op huma.Operation, handler func(context.Context, *I) (*O, error), codes ...string) {
 	s.operations = append(s.operations, op.OperationID)
 	authz.Table[op.OperationID].Document(&op)
-	op.MaxBodyBytes = -1 // limitBody does it, for all
+	op.MaxBodyBytes = -1 // readBody does it, for all
 	if op.Responses == nil {
 		op.Responses = make(map[string]*huma.Response)
 	}

@@ -282,3 +282,24 @@ func TestThrottleOverTheWire(t *testing.T) {
 		}
 	}
 }
+
+// cart-service is told who was deleted: without a user, since it asks in the background.
+func TestDeletedUsersOverTheWire(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	auth, users := s.as(t, "api-gateway")
+	ann := register(t, auth, address)
+	_, err := users.DeleteUser(with(t.Context(), s.admin(t, auth).GetTokens().GetAccessToken()), &userv1.DeleteUserRequest{UserId: ann.GetUser().GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, carts := s.as(t, "cart-service")
+	answer, err := carts.ListDeletedUsers(t.Context(), &userv1.ListDeletedUsersRequest{PageSize: 10})
+	if err != nil || len(answer.GetUserIds()) != 1 || answer.GetUserIds()[0] != ann.GetUser().GetId() || answer.GetCursor() == "" {
+		t.Errorf("%v, error %v; want the one user", answer, err)
+	}
+	_, err = carts.ListDeletedUsers(t.Context(), &userv1.ListDeletedUsersRequest{PageSize: 10, Cursor: "made up"})
+	wantErr(t, "a made up cursor", err, apperr.Invalid, "validation_failed")
+	_, err = carts.ListDeletedUsers(t.Context(), &userv1.ListDeletedUsersRequest{})
+	wantErr(t, "no page size", err, apperr.Invalid, "validation_failed")
+}

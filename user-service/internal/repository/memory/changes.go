@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -49,4 +51,21 @@ func first[T any](all []T, limit int, at func(T) time.Time) []T {
 		n++
 	}
 	return all[:n]
+}
+
+// DeletionsAfter returns up to limit deletions behind one, in the order of time and, in one moment, of ids.
+func (s *Store) DeletionsAfter(_ context.Context, after usecase.Deletion, limit int) ([]usecase.Deletion, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	inOrder := func(a, b usecase.Deletion) int {
+		return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.UserID[:], b.UserID[:]))
+	}
+	var deletions []usecase.Deletion
+	for id, at := range s.deleted {
+		if d := (usecase.Deletion{UserID: id, At: at}); inOrder(d, after) > 0 {
+			deletions = append(deletions, d)
+		}
+	}
+	slices.SortFunc(deletions, inOrder)
+	return deletions[:min(limit, len(deletions))], nil
 }

@@ -42,3 +42,22 @@ func (s *Store) UsersChangedSince(ctx context.Context, since time.Time, limit in
 	}
 	return changed, nil
 }
+
+// DeletionsAfter returns up to limit deletions behind one, in the order of time and, in one moment, of ids.
+func (s *Store) DeletionsAfter(ctx context.Context, after usecase.Deletion, limit int) ([]usecase.Deletion, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT id, deleted_at FROM deleted_users WHERE (deleted_at, id) > ($1, $2) ORDER BY deleted_at, id LIMIT $3`,
+		after.At, after.UserID, limit)
+	if err != nil {
+		return nil, fmt.Errorf("select deleted users: %w", err)
+	}
+	deletions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d usecase.Deletion, err error) {
+		err = row.Scan(&d.UserID, &d.At)
+		d.At = d.At.UTC()
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("select deleted users: %w", err)
+	}
+	return deletions, nil
+}

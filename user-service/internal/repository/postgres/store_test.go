@@ -158,6 +158,50 @@ func TestChangesThatCommitLate(t *testing.T) {
 	}
 }
 
+// A deletion that commits after its own time, behind one that was answered already, is answered yet.
+func TestDeletionThatCommitsLate(t *testing.T) {
+	t.Parallel()
+	store := postgres.New(pgtest.New(t, postgres.Migrate))
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	deletions := usecase.NewDeletions(store, func() time.Time { return now })
+	var ids []uuid.UUID
+	for _, name := range []string{"early", "late"} {
+		email, err := domain.ParseEmail(name + "@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, err := domain.NewUser(email, name, domain.Customer, "$argon2id$x", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.CreateUser(t.Context(), user); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, user.ID())
+	}
+	var cursor string
+	err := store.DeleteUser(t.Context(), ids[1], func(*domain.User, domain.Admins) (time.Time, error) {
+		at := now
+		// Before it commits, ten seconds pass, in which another user is deleted and answered.
+		now = now.Add(10 * time.Second)
+		if err := store.DeleteUser(t.Context(), ids[0], func(*domain.User, domain.Admins) (time.Time, error) { return now, nil }); err != nil {
+			return time.Time{}, err
+		}
+		seen, next, err := deletions.After(t.Context(), "", 10)
+		if err != nil || len(seen) != 1 || seen[0] != ids[0] {
+			t.Errorf("deleted %v, error %v; want one before the commit", seen, err)
+		}
+		cursor = next
+		return at, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen, _, err := deletions.After(t.Context(), cursor, 10); err != nil || len(seen) != 2 || seen[0] != ids[1] {
+		t.Errorf("deleted %v, error %v; want the late one and the other again", seen, err)
+	}
+}
+
 // A database that is away is told apart from a fault of ours, whatever is being done.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()

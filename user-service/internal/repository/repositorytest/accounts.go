@@ -28,6 +28,7 @@ var accountTests = map[string]func(*testing.T, Store){
 	"counts the admins who are active":         countsActiveAdmins,
 	"erases a user in a race":                  erasesUserInRace,
 	"forgets who was deleted long ago":         forgetsTombstones,
+	"lists who was deleted":                    listsDeletions,
 	"lets sign-ins and deletions pass at once": erasesWhileSigningIn,
 }
 
@@ -387,6 +388,39 @@ func forgetsTombstones(t *testing.T, s Store) {
 	}{{noon, 0}, {noon.Add(time.Second), 1}, {noon.Add(time.Second), 0}} {
 		if n, err := s.DeleteTombstonesOlderThan(t.Context(), tt.before, 10); err != nil || n != tt.want {
 			t.Errorf("sweep %d: %d forgotten, error %v; want %d", i, n, err, tt.want)
+		}
+	}
+}
+
+// Two are deleted in each of three moments: every page begins right behind the last one, also between the two.
+func listsDeletions(t *testing.T, s Store) {
+	want := make([]usecase.Deletion, 6)
+	for i := range want {
+		u := newUser(t, fmt.Sprintf("u%d@example.com", i), domain.Customer)
+		if err := s.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		want[i] = usecase.Deletion{UserID: u.ID(), At: noon.Add(time.Duration(i/2) * time.Microsecond)}
+		if err := erase(t, s, u.ID(), want[i].At); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The ids of one moment are in order too: they are made one after the other.
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var after usecase.Deletion
+		for rest := want; ; {
+			got, err := s.DeletionsAfter(t.Context(), after, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := rest[:min(limit, len(rest))]
+			if diff := cmp.Diff(page, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("%d at a time, after %v (-want +got):\n%s", limit, after, diff)
+			}
+			if len(got) == 0 {
+				break
+			}
+			rest, after = rest[len(got):], got[len(got)-1]
 		}
 	}
 }

@@ -27,6 +27,7 @@ type Store interface {
 	usecase.AdminStore
 	usecase.MeterStore
 	usecase.OldSessions
+	usecase.DeletionReader
 }
 
 // racers is how many do the same thing at once in the tests of races.
