@@ -41,6 +41,15 @@ up: ## Run the whole shop in containers and wait until it is healthy
 	docker compose up --build --detach --wait
 	@echo "The shop answers at http://127.0.0.1:$${SHOP_PORT:-8080} (documentation: /docs). make down stops it and keeps its data."
 
+.PHONY: import
+# Who imports is passed in the environment: arguments can be read by everybody on the machine.
+import: export SHOP_EMAIL    := $(or $(EMAIL),$(SHOP_EMAIL))
+import: export SHOP_PASSWORD := $(or $(PASSWORD),$(SHOP_PASSWORD))
+import: export SHOP_TOKEN    := $(or $(TOKEN),$(SHOP_TOKEN))
+import: bin/shop ## Import products: FILE=catalogue.ndjson, and for a shop that does not run here URL= EMAIL= PASSWORD= (or TOKEN=)
+	@[ -n "$(FILE)" ] || { echo 'usage: make import FILE=catalogue.ndjson [URL=https://… EMAIL=… PASSWORD=… | TOKEN=…]'; exit 2; }
+	@bin/shop import $(if $(URL),--url "$(URL)") "$(FILE)"
+
 .PHONY: down
 down: ## Stop the containers; the data stays (docker compose down -v removes it)
 	docker compose --profile observability down

@@ -69,8 +69,8 @@ type settings struct {
 	// MaxConnections bounds the memory that connections take: about 20 kB for one that is idle, so 40 MB at worst, and it is
 	// four times what can be worked on at once.
 	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"2048"`
-	// MaxConnectionsPerClient is less than half of MaxInFlight, so that one client can't fill that with slow bodies, and
-	// enough for forty browsers behind one address.
+	// MaxConnectionsPerClient is an eighth of them, and enough for forty browsers behind one address. What one client may ask
+	// on its connections is bounded beside that: see httpapi/admit.go.
 	MaxConnectionsPerClient int               `env:"MAX_CONNECTIONS_PER_CLIENT" envDefault:"250"`
 	TrustedProxies          clientip.Networks `env:"TRUSTED_PROXIES"`
 	CORSOrigins             []string          `env:"CORS_ALLOWED_ORIGINS"`

@@ -1,4 +1,4 @@
-// Command cart-service keeps the carts of the shop's customers.
+// Command cart-service keeps the carts of the shop's customers and guests.
 package main
 
 import (
@@ -30,7 +30,9 @@ import (
 	productv1 "shop.example/proto/product/v1"
 	userv1 "shop.example/proto/user/v1"
 
+	"shop.example/cart-service/internal/carttoken"
 	"shop.example/cart-service/internal/client"
+	"shop.example/cart-service/internal/delivery/erasure"
 	"shop.example/cart-service/internal/delivery/rpc"
 	redisrepo "shop.example/cart-service/internal/repository/redis"
 	"shop.example/cart-service/internal/usecase"
@@ -38,10 +40,9 @@ import (
 
 const (
 	service = "cart-service"
-	// A service that hangs must leave enough of the edge's 5 s for the answer without it. Both answer within 50 ms on a bad
-	// day.
-	productTimeout = 1500 * time.Millisecond
-	userTimeout    = time.Second
+	// patience is how long another service is waited for, both at once. They answer within 50 ms on a bad day; a cart without
+	// one of them is to come within a second, and until the breaker has noticed, each waits for this long.
+	patience = 800 * time.Millisecond
 )
 
 type settings struct {
@@ -49,6 +50,7 @@ type settings struct {
 	RedisURL       string `env:"REDIS_URL,required,notEmpty,unset"` // unset: it may hold a password
 	UserService    string `env:"USER_SERVICE_ADDR,required,notEmpty"`
 	ProductService string `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
+	CartTokenKeys  string `env:"CART_TOKEN_KEY_FILE,required,notEmpty"`
 	Currency       string `env:"CURRENCY" envDefault:"EUR"`
 }
 
@@ -91,28 +93,34 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	guests, err := carttoken.Load(cfg.CartTokenKeys)
+	if err != nil {
+		return err
+	}
 	redis, err := shopredis.Open(ctx, cfg.RedisURL)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = redis.Close() }() // at the end of the process nobody can act on it
-	users, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.UserService, Target: cfg.UserService, TLS: tls, Log: log, Timeout: userTimeout})
+	users, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.UserService, Target: cfg.UserService, TLS: tls, Log: log, Timeout: patience})
 	if err != nil {
 		return err
 	}
 	defer users.Close()
-	products, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.ProductService, Target: cfg.ProductService, TLS: tls, Log: log, Timeout: productTimeout})
+	products, err := grpcclient.Dial(grpcclient.Options{Service: grpcserver.ProductService, Target: cfg.ProductService, TLS: tls, Log: log, Timeout: patience})
 	if err != nil {
 		return err
 	}
 	defer products.Close()
 
-	store := redisrepo.New(redis)
-	carts := usecase.NewCarts(store, store,
-		client.NewProducts(productv1.NewCatalogServiceClient(products)),
-		client.NewUsers(userv1.NewUserServiceClient(users), time.Now),
-		currency, log, time.Now)
+	store, userClient := redisrepo.New(redis), userv1.NewUserServiceClient(users)
+	carts := usecase.NewCarts(usecase.CartsPorts{
+		Reader: store, Writer: store, Merger: store, Guests: guests,
+		Products: client.NewProducts(productv1.NewCatalogServiceClient(products)),
+		Users:    client.NewUsers(userClient, time.Now),
+	}, currency, log, time.Now)
 	purchases := usecase.NewPurchases(store, time.Now)
+	erasures := usecase.NewErasures(client.NewDeletedUsers(userClient), store)
 
 	revocations := token.NewRevocations(grpcclient.EndedSessions(users), log, time.Now)
 	monitor := health.NewMonitor(log,
@@ -133,5 +141,5 @@ func serve(ctx context.Context, out io.Writer) error {
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), adminServer.Component(), revocations.Component(), server.Component(), monitor.Component())
+		tel.Component(), adminServer.Component(), revocations.Component(), erasure.Component(erasures, log, erasure.Interval), server.Component(), monitor.Component())
 }

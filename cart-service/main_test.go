@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	"shop.example/platform/devca"
 	"shop.example/platform/grpcclient"
@@ -29,7 +30,7 @@ import (
 func environment(t *testing.T, redisURL string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := devca.Create(dir, []string{grpcserver.CartService, grpcserver.Gateway}); err != nil {
+	if err := devca.Create(dir, []string{grpcserver.CartService, grpcserver.Gateway, grpcserver.ProductService}); err != nil {
 		t.Fatal(err)
 	}
 	files := devca.Files(dir, grpcserver.CartService)
@@ -37,18 +38,18 @@ func environment(t *testing.T, redisURL string) string {
 		"GRPC_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "REDIS_URL": redisURL,
 		// Port 1: nothing listens there.
 		"USER_SERVICE_ADDR": "127.0.0.1:1", "PRODUCT_SERVICE_ADDR": "127.0.0.1:1",
-		"TLS_CERT_FILE": files.CertFile, "TLS_KEY_FILE": files.KeyFile, "TLS_CA_FILE": files.CAFile,
+		"CART_TOKEN_KEY_FILE": filepath.Join(dir, devca.CartKeyFile),
+		"TLS_CERT_FILE":       files.CertFile, "TLS_KEY_FILE": files.KeyFile, "TLS_CA_FILE": files.CAFile,
 	} {
 		t.Setenv(name, value)
 	}
 	return dir
 }
 
-// The program itself with Redis alone: it starts, is ready, says what it can't do, and stops.
-func TestProgram(t *testing.T) {
-	dir := environment(t, redistest.URL(t))
+// program runs the program itself until the test ends and returns a connection as the gateway has it.
+func program(t *testing.T, dir string) *grpcclient.Conn {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
 	log, out := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -72,33 +73,48 @@ func TestProgram(t *testing.T) {
 			}
 		}
 	}()
-	var target string
+	t.Cleanup(func() {
+		stop()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("stop: %v", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("the program does not stop")
+		}
+	})
 	select {
-	case target = <-addr:
-	case err := <-done:
-		t.Fatalf("the program ended: %v", err)
+	case target := <-addr:
+		source, err := mtls.Load(devca.Files(dir, grpcserver.Gateway))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := grpcclient.Dial(grpcclient.Options{
+			Service: grpcserver.CartService, Target: target, TLS: source, Log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
 	case <-time.After(30 * time.Second):
 		t.Fatal("the program does not start")
 	}
+	return nil
+}
+
+// The program itself with Redis alone: it starts, is ready, says what it can't do, and stops.
+func TestProgram(t *testing.T) {
+	dir := environment(t, redistest.URL(t))
+	conn := program(t, dir)
 	if got, ok := os.LookupEnv("REDIS_URL"); ok {
 		t.Errorf("REDIS_URL is still in the environment: %q", got)
 	}
-
-	source, err := mtls.Load(devca.Files(dir, grpcserver.Gateway))
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := grpcclient.Dial(grpcclient.Options{
-		Service: grpcserver.CartService, Target: target, TLS: source, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
 	if err := conn.Ping(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
-	// Nobody has told it the keys yet, so nobody is let in.
+	// Nobody has told it the keys yet, so nobody who claims to be somebody is let in. A guest is.
 	keyPEM, err := os.ReadFile(filepath.Join(dir, devca.SigningKeyFile))
 	if err != nil {
 		t.Fatal(err)
@@ -111,19 +127,17 @@ func TestProgram(t *testing.T) {
 	if alice.Token, err = signer.Sign(alice); err != nil {
 		t.Fatal(err)
 	}
-	_, err = cartv1.NewCartServiceClient(conn).GetCart(auth.NewContext(t.Context(), alice), &cartv1.GetCartRequest{})
+	carts := cartv1.NewCartServiceClient(conn)
+	_, err = carts.GetCart(auth.NewContext(t.Context(), alice), &cartv1.GetCartRequest{})
 	if err == nil || !strings.Contains(err.Error(), "can't be reached") {
 		t.Errorf("GetCart without user-service = %v", err)
 	}
-
-	stop()
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	case <-time.After(30 * time.Second):
-		t.Error("the program does not stop")
+	if _, err := carts.GetCart(t.Context(), &cartv1.GetCartRequest{}); err != nil {
+		t.Errorf("GetCart of a guest = %v", err)
+	}
+	_, err = carts.AddItem(t.Context(), &cartv1.AddItemRequest{ProductId: uuid.NewString(), Quantity: 1})
+	if apperr.KindOf(err) != apperr.Unavailable {
+		t.Errorf("AddItem without product-service = %v, want unavailable", err)
 	}
 }
 
@@ -132,6 +146,7 @@ func TestMistakesStopTheStart(t *testing.T) {
 		{"no redis", "", "REDIS_URL", "", "REDIS_URL"},
 		{"a redis url that is none", "", "REDIS_URL", "http://:hunter2@x", "redis url"},
 		{"no product-service", "", "PRODUCT_SERVICE_ADDR", "", "PRODUCT_SERVICE_ADDR"},
+		{"no keys of cart tokens", "", "CART_TOKEN_KEY_FILE", "absent.key", "absent.key"},
 		{"no such currency", "", "CURRENCY", "EURO", "CURRENCY"},
 		{"no certificate", "", "TLS_CERT_FILE", "absent.pem", "absent.pem"},
 		{"no such command", "dance", "LOG_LEVEL", "info", "usage"},

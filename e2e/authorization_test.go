@@ -61,7 +61,7 @@ func readOperations(t *testing.T, s *shop.Shop) []documented {
 }
 
 // visitors are all kinds of people who come to the door.
-var visitors = []string{"anonymous", "owner", "other customer", "staff", "admin", "disabled user", "deleted user", "expired token", "garbage token"}
+var visitors = []string{"anonymous", "guest", "owner", "other customer", "staff", "admin", "disabled user", "deleted user", "expired token", "garbage token"}
 
 // Whether a visitor's access token is not good, and whether it stands for staff.
 var (
@@ -77,13 +77,13 @@ func (d documented) outcome(visitor string, decided decision) int {
 		return 0
 	case badToken[visitor]:
 		return http.StatusUnauthorized
-	case d.rule == "anonymous":
+	case d.rule == "anonymous", d.rule == "guest":
 		return 0
-	case visitor == "anonymous":
+	case visitor == "anonymous", visitor == "guest": // a cart's token signs nobody in
 		return http.StatusUnauthorized
 	case d.rule == "admin" && visitor != "admin", d.rule == "staff" && !isStaff[visitor]:
 		return http.StatusForbidden
-	case d.rule == "owner" && d.aboutOne() && !decided.shared && visitor != "owner" && (!isStaff[visitor] || !decided.staffToo):
+	case d.rule == "owner" && d.aboutOne() && visitor != "owner" && (!isStaff[visitor] || !decided.staffToo):
 		return http.StatusNotFound
 	default:
 		return 0
@@ -115,7 +115,6 @@ type decision struct {
 	rule        string
 	credentials bool // the body proves who asks: no access token is looked at
 	staffToo    bool // staff may work on what belongs to others
-	shared      bool // the id is of something that belongs to nobody, such as a product in the caller's own cart
 	fresh       bool // the caller's account or session is another one afterwards
 	ask         func(scene) request
 }
@@ -159,25 +158,35 @@ var decisions = map[string]decision{
 	"PATCH /users/{id}":  {rule: "admin", ask: aUser(map[string]string{"role": "staff"})},
 	"DELETE /users/{id}": {rule: "admin", ask: aUser(nil)},
 
-	"GET /products":              {rule: "anonymous", ask: plain},
-	"GET /products/{id_or_slug}": {rule: "anonymous", ask: aProduct(nil)},
+	"GET /products":      {rule: "anonymous", ask: plain},
+	"GET /products/{id}": {rule: "anonymous", ask: aProduct(nil)},
 	"POST /products": {rule: "staff", ask: func(scene) request {
 		return request{body: map[string]any{"sku": "E2E-" + uuid.NewString(), "name": "Thing", "price": shop.Euro(100)}}
 	}},
+	"PATCH /products/{id}":  {rule: "staff", ask: aProduct(map[string]any{"name": "Renamed", "discount": nil})},
+	"DELETE /products/{id}": {rule: "staff", ask: aProduct(nil)},
+	"POST /products/import": {rule: "staff", ask: func(scene) request {
+		line := shop.Raw(`{"sku":"E2E-` + uuid.NewString() + `","name":"Thing","price":{"amount":100,"currency":"EUR"}}`)
+		return request{body: line, headers: []string{"Content-Type: " + shop.Lines}}
+	}},
+	"GET /products/{id}/stock-adjustments":  {rule: "staff", ask: aProduct(nil)},
 	"POST /products/{id}/stock-adjustments": {rule: "staff", ask: aProduct(map[string]any{"delta": 1, "reason": "found"})},
 	"GET /categories":                       {rule: "anonymous", ask: plain},
-	"GET /categories/{id_or_slug}": {rule: "anonymous", ask: func(c scene) request {
-		return request{id: shop.Want[shop.Category](c.t, http.StatusCreated, c.s.Admin(c.t).Post("/categories", aCategory())).ID}
-	}},
-	"POST /categories": {rule: "staff", ask: func(scene) request { return request{body: aCategory()} }},
+	"GET /categories/{id}":                  {rule: "anonymous", ask: ofACategory(nil)},
+	"PATCH /categories/{id}":                {rule: "staff", ask: ofACategory(map[string]any{"name": "Renamed", "parent_id": nil})},
+	"DELETE /categories/{id}":               {rule: "staff", ask: ofACategory(nil)},
+	"POST /categories":                      {rule: "staff", ask: func(scene) request { return request{body: aCategory()} }},
 
-	"GET /cart":    {rule: "owner", ask: plain},
-	"DELETE /cart": {rule: "owner", ask: plain},
-	"POST /cart/items": {rule: "owner", ask: func(c scene) request {
+	"GET /cart":    {rule: "guest", ask: plain},
+	"DELETE /cart": {rule: "guest", ask: plain},
+	"POST /cart/items": {rule: "guest", ask: func(c scene) request {
 		return request{body: shop.Item{ProductID: c.s.NewProduct(c.t, 5, 100).ID, Quantity: 1}}
 	}},
-	"PUT /cart/items/{product_id}":    {rule: "owner", shared: true, ask: aProduct(map[string]int{"quantity": 1})},
-	"DELETE /cart/items/{product_id}": {rule: "owner", shared: true, ask: aProduct(nil)},
+	"PUT /cart/items/{product_id}": {rule: "guest", ask: aProduct(map[string]int{"quantity": 1})},
+	"POST /cart/merge": {rule: "signed_in", ask: func(c scene) request {
+		return request{body: map[string]string{"cart_token": aCart(c.t, c.s)}}
+	}},
+	"DELETE /cart/items/{product_id}": {rule: "guest", ask: aProduct(nil)},
 
 	"GET /shipping-methods": {rule: "anonymous", ask: plain},
 	"POST /orders": {rule: "signed_in", ask: func(c scene) request {
@@ -231,12 +240,25 @@ func anAddress(body any) func(scene) request {
 	}
 }
 
+// aCart is a guest's, by its token.
+func aCart(t *testing.T, s *shop.Shop) string {
+	a := s.Stranger(t).Post("/cart/items", shop.Item{ProductID: s.NewProduct(t, 5, 100).ID, Quantity: 1})
+	shop.Want[shop.Cart](t, http.StatusOK, a)
+	return a.Header.Get("X-Cart-Token")
+}
+
 func aUser(body any) func(scene) request {
 	return func(c scene) request { return request{id: c.s.NewCustomer(c.t).ID, body: body} }
 }
 
 func aProduct(body any) func(scene) request {
 	return func(c scene) request { return request{id: c.s.NewProduct(c.t, 5, 100).ID, body: body} }
+}
+
+func ofACategory(body any) func(scene) request {
+	return func(c scene) request {
+		return request{id: shop.Want[shop.Category](c.t, http.StatusCreated, c.s.Admin(c.t).Post("/categories", aCategory())).ID, body: body}
+	}
 }
 
 func aCategory() map[string]string { return map[string]string{"name": "Category " + uuid.NewString()} }
@@ -269,6 +291,7 @@ type cell struct {
 	decided   decision
 	want      int // 0 for being let in
 	request   request
+	cart      string // the token of a guest's cart
 }
 
 // TestAuthorization sends every operation as every visitor. Who is let in succeeds; who is refused is refused by the contract's status,
@@ -280,7 +303,7 @@ func TestAuthorization(t *testing.T) {
 	if !decided(t, operations) {
 		return
 	}
-	people := gather(t, s)
+	people, cart := gather(t, s), aCart(t, s)
 
 	var refused, allowed [][]*cell // by operation
 	for _, o := range operations {
@@ -289,7 +312,7 @@ func TestAuthorization(t *testing.T) {
 			people["owner"] = s.NewCustomer(t) // one for each operation: an address book has an end
 		}
 		for _, visitor := range visitors {
-			c := &cell{operation: o, visitor: visitor, me: people[visitor], owner: people["owner"], decided: decisions[o.String()]}
+			c := &cell{operation: o, visitor: visitor, me: people[visitor], owner: people["owner"], decided: decisions[o.String()], cart: cart}
 			if c.want = o.outcome(visitor, c.decided); c.want == 0 {
 				in = append(in, c)
 			} else {
@@ -354,6 +377,7 @@ func gather(t *testing.T, s *shop.Shop) map[string]*shop.Customer {
 	t.Helper()
 	people := map[string]*shop.Customer{
 		"anonymous":      {Client: s.Stranger(t), Password: shop.NewPassword()},
+		"guest":          {Client: s.Stranger(t), Password: shop.NewPassword()},
 		"owner":          s.NewCustomer(t),
 		"other customer": s.NewCustomer(t),
 		"staff":          s.NewUser(t, auth.Staff),
@@ -407,5 +431,9 @@ func (c *cell) send(me *shop.Customer) *shop.Answer {
 		_, after, _ := strings.Cut(rest, "}")
 		path = before + c.request.id + after
 	}
-	return me.Do(c.operation.method, path, c.request.body, c.request.headers...)
+	headers := c.request.headers
+	if c.visitor == "guest" {
+		headers = append(slices.Clone(headers), "X-Cart-Token: "+c.cart)
+	}
+	return me.Do(c.operation.method, path, c.request.body, headers...)
 }

@@ -49,7 +49,7 @@ func login(t *testing.T, s *shop.Shop, email, password, where string) *shop.Answ
 func wantThrottled(t *testing.T, a *shop.Answer) shop.Problem {
 	t.Helper()
 	p := shop.WantProblem(t, http.StatusTooManyRequests, "rate_limited", a)
-	const longest = 2 * time.Minute // a customer who mistyped waits; one who is locked out calls
+	const longest = 15 * time.Minute // a customer who mistyped ten times waits; one who is locked out calls
 	after, err := strconv.Atoi(a.Header.Get("Retry-After"))
 	if err != nil || after < 1 || after > int(longest/time.Second) {
 		t.Errorf("Retry-After: %q", a.Header.Get("Retry-After"))

@@ -90,7 +90,7 @@ type useCases struct {
 func newUseCases(store *postgresrepo.Store, currency string) useCases {
 	return useCases{
 		catalog: usecase.NewCatalog(store, store, currency, time.Now),
-		queries: usecase.NewQueries(store, store),
+		queries: usecase.NewQueries(store, store, store, time.Now),
 		stock:   usecase.NewStock(store, store, store, time.Now),
 	}
 }
@@ -142,7 +142,10 @@ func serve(ctx context.Context, out io.Writer) error {
 	adminServer := admin.New(cfg.AdminAddr, monitor, tel.MetricsHandler(), cfg.PPROF, log)
 	// Ready last and unready first: the monitor begins when all that serves is there, and its stop comes before the drain.
 	return lifecycle.Run(ctx, log, cfg.ShutdownTimeout,
-		tel.Component(), adminServer.Component(), revocations.Component(), sweep.Component(does.stock, log, sweep.Interval), server.Component(), monitor.Component())
+		tel.Component(), adminServer.Component(), revocations.Component(),
+		sweep.Component("overdue reservations", does.stock.ExpireOverdue, log, sweep.Interval),
+		sweep.Component("old reservations", does.stock.ForgetOld, log, sweep.HousekeepingInterval),
+		server.Component(), monitor.Component())
 }
 
 // seedDemo migrates and loads the demo catalogue.

@@ -132,6 +132,7 @@ func serve(ctx context.Context, out io.Writer) error {
 		Profiles:       usecase.NewProfiles(store, hasher, throttle, log, time.Now),
 		Administration: usecase.NewAdministration(store, log, time.Now),
 		Addresses:      usecase.NewAddresses(store),
+		Deletions:      usecase.NewDeletions(store, time.Now),
 	}
 	housekeeping := usecase.NewHousekeeping(store, log, time.Now)
 

@@ -3,6 +3,7 @@
 //	go run ./deploy/local [flags]              runs the shop until Ctrl-C
 //	go run ./deploy/local with-stores -- CMD   runs a command with a throw-away PostgreSQL and Redis
 //	go run ./deploy/local keys --out DIR       makes the development keys and certificates
+//	go run ./deploy/local import FILE          imports products into a running shop
 package main
 
 import (
@@ -45,6 +46,8 @@ func run(args []string) error {
 			return withStores(ctx, args[1:])
 		case "keys":
 			return keys(args[1:])
+		case "import":
+			return importFile(ctx, args[1:])
 		}
 	}
 	return shop(ctx, abort, args)

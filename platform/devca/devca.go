@@ -1,6 +1,6 @@
 // Package devca makes the keys and certificates of a development or test run: a certificate authority, a certificate per
-// service, the key that signs access tokens, and the key for the test payment provider. Production gets its own from
-// elsewhere; the files there look the same.
+// service, the keys that sign access tokens and guests' cart tokens, and the key for the test payment provider. Production
+// gets its own from elsewhere; the files there look the same.
 package devca
 
 import (
@@ -35,6 +35,7 @@ const (
 	CAFile         = "ca.pem"
 	CAKeyFile      = "ca-key.pem"
 	SigningKeyFile = "signing.pem"     // PKCS#8 Ed25519, signs access tokens
+	CartKeyFile    = "cart-token.key"  // 32 random bytes in base64url, signs guests' cart tokens
 	TestpayKeyFile = "testpay-api-key" // text, without a line break
 	// TestpayWebhookFile is what the test payment provider signs its events with, in the form of Standard Webhooks.
 	TestpayWebhookFile = "testpay-webhook-secret"
@@ -89,6 +90,9 @@ func Create(dir string, services []string) error {
 	}
 	if err := ensureSigningKey(filepath.Join(dir, SigningKeyFile)); err != nil {
 		return fmt.Errorf("create the signing key: %w", err)
+	}
+	if err := ensureRandom(filepath.Join(dir, CartKeyFile), base64.RawURLEncoding.EncodeToString); err != nil {
+		return fmt.Errorf("create the key of cart tokens: %w", err)
 	}
 	if err := ensureRandom(filepath.Join(dir, TestpayKeyFile), base64.RawURLEncoding.EncodeToString); err != nil {
 		return fmt.Errorf("create the key of the test payment provider: %w", err)

@@ -77,7 +77,7 @@ func TestCreate(t *testing.T) {
 		"ca.pem": 0o644, "ca-key.pem": 0o600,
 		"user-service.pem": 0o644, "user-service-key.pem": 0o600,
 		"order-service.pem": 0o644, "order-service-key.pem": 0o600,
-		"signing.pem": 0o600, "testpay-api-key": 0o600, "testpay-webhook-secret": 0o600,
+		"signing.pem": 0o600, "cart-token.key": 0o600, "testpay-api-key": 0o600, "testpay-webhook-secret": 0o600,
 	}
 	if diff := cmp.Diff(want, modes); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
@@ -177,6 +177,8 @@ func TestCreateRenews(t *testing.T) {
 		}, all},
 		{"a broken signing key", func(t *testing.T, dir string) { overwrite(t, filepath.Join(dir, SigningKeyFile), "broken") },
 			map[string]bool{"signing.pem": true}},
+		{"an empty key of cart tokens", func(t *testing.T, dir string) { overwrite(t, filepath.Join(dir, CartKeyFile), "") },
+			map[string]bool{"cart-token.key": true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -70,6 +70,15 @@ func Find() (*Programs, error) {
 	return programs, nil
 }
 
+// FindRedis finds Redis alone; *MissingError if it is not there.
+func FindRedis() (*Programs, error) {
+	programs := &Programs{redis: findRedis()}
+	if programs.redis == "" {
+		return nil, &MissingError{Redis: true}
+	}
+	return programs, nil
+}
+
 // postgresFolders lists where PostgreSQL's programs may be: the PATH, and the places where the systems' packages put the server
 // without adding it to the PATH.
 func postgresFolders() []string {

@@ -30,6 +30,9 @@ type RedisOptions struct {
 	LogFile string
 	// Throwaway keeps nothing on disk: for tests, whose data nobody misses.
 	Throwaway bool
+	// BusPort makes the server a node of a Redis Cluster, which talks to the other nodes there; 0 for a server alone. A new
+	// node has no slots and knows no other: that is for who makes the cluster to say.
+	BusPort int
 }
 
 // StartRedis starts Redis and returns when it answers. A server that an earlier, killed owner left running on the same data is
@@ -86,9 +89,13 @@ func redisConfig(dir string, o RedisOptions) string {
 	if o.Throwaway {
 		settings = append(settings, "appendonly no")
 	} else {
-		// everysec: a power failure may cost the last second of changes to carts, which their owners notice and repeat; "always"
-		// would make each of them wait for the disk. A killed Redis loses nothing, since the system has its writes already.
-		settings = append(settings, "appendonly yes", "appendfsync everysec")
+		// always: what is acknowledged is on the disk, whatever dies. With everysec a power failure costs a second, and a
+		// killed Redis what it holds back (up to two seconds) while the disk is slow: during a sync it does not write. The price
+		// is one sync for all commands that came in together: 80,000 small writes a second in place of 110,000 from 64 clients.
+		settings = append(settings, "appendonly yes", "appendfsync always")
+	}
+	if o.BusPort != 0 {
+		settings = append(settings, "cluster-enabled yes", "cluster-config-file nodes.conf", fmt.Sprintf("cluster-port %d", o.BusPort))
 	}
 	return strings.Join(settings, "\n") + "\n"
 }

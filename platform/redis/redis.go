@@ -38,9 +38,9 @@ const (
 // The URL is redis://user:password@host:port/db, or rediss:// for TLS; with ?cluster=true, or more addresses as in
 // ?addr=host2:port&addr=host3:port, it is one of a Redis Cluster.
 //
-// Commands are not retried (max_retries in the URL says otherwise, for a server that is not a cluster): the client cannot
-// know whether a script took place whose answer was lost. Deadlines of contexts hold. Commands are traced by name, without
-// keys and arguments; they and the pool are measured.
+// Commands that were sent are not retried (max_retries in the URL says otherwise, for a server that is not a cluster): the
+// client cannot know whether a script took place whose answer was lost. Deadlines of contexts hold. Commands are traced by
+// name, without keys and arguments; they and the pool are measured.
 func Open(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	LogToSlog()
 	client, where, err := newClient(rawURL)
@@ -96,7 +96,9 @@ func newClient(rawURL string) (client redis.UniversalClient, where string, err e
 		o.ContextTimeoutEnabled = true
 		o.DisableIdentity = true // servers before 7.2 do not know the command, and each connection would count an error
 		o.MaintNotificationsConfig = noMaintNotifications()
-		return redis.NewClusterClient(o), "cluster " + strings.Join(o.Addrs, ","), nil
+		client := redis.NewClusterClient(o)
+		client.OnNewNode(func(node *redis.Client) { node.AddHook(onceOnly{}) })
+		return client, "cluster " + strings.Join(o.Addrs, ","), nil
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil {

@@ -5,7 +5,7 @@
 // that holds anything which no test has put there is never taken, and FLUSHALL is never used, so that a server which somebody
 // works with can be used too. Tests of several programs share a server; when all databases are taken, they wait.
 //
-// A Redis Cluster has no logical databases: use a single server for tests.
+// A Redis Cluster has no logical databases: tests of one use Cluster.
 package redistest
 
 import (

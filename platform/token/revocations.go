@@ -20,6 +20,8 @@ const (
 	pollTimeout = time.Second
 	// staleAfter is when the promise is broken, and whoever watches the process should know.
 	staleAfter = 5 * time.Second
+	// fullPart is how many entries of a kind user-service gives in one answer: with as many there may be more.
+	fullPart = 10_000
 	// rememberFor outlives every access token of an ended session, leeways included.
 	rememberFor = Lifetime + 5*time.Minute
 )
@@ -133,8 +135,14 @@ func (r *Revocations) run(ctx context.Context) {
 	}
 }
 
-// Poll asks the source once. A failure is made up for by the next look, which asks from the same time.
+// Poll asks the source for all that is new. A failure is made up for by the next look, which asks from the same time.
 func (r *Revocations) Poll(ctx context.Context) {
+	for r.ask(ctx) && ctx.Err() == nil {
+	}
+}
+
+// ask asks the source once, and reports whether there is more to be had at once.
+func (r *Revocations) ask(ctx context.Context) (more bool) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	r.mu.RLock()
@@ -146,7 +154,7 @@ func (r *Revocations) Poll(ctx context.Context) {
 		if r.now().Sub(last) < staleAfter {
 			r.log.WarnContext(ctx, "changes of access can't be asked for", "error", err)
 		}
-		return
+		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,7 +165,12 @@ func (r *Revocations) Poll(ctx context.Context) {
 	for id, role := range changes.Users {
 		r.users[id] = userAccess{role, now}
 	}
+	r.next = changes.Next
+	if len(changes.EndedSessions) >= fullPart || len(changes.Users) >= fullPart {
+		return true // polled stays: not all has been heard of
+	}
+	r.polled = now
 	maps.DeleteFunc(r.ended, func(_ string, heard time.Time) bool { return now.Sub(heard) > rememberFor })
 	maps.DeleteFunc(r.users, func(_ string, u userAccess) bool { return now.Sub(u.heard) > rememberFor })
-	r.next, r.polled = changes.Next, now
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -128,5 +129,33 @@ func TestOldEndingsAreForgotten(t *testing.T) {
 	r.Poll(t.Context())
 	if _, err := r.Guard(always(alice))(t.Context(), "x"); err != nil {
 		t.Errorf("still remembered: %v", err)
+	}
+}
+
+// After a mass ending the answers come in parts, which are asked for at once.
+func TestPartsAreAskedForAtOnce(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	const all = 25_000
+	var asked int
+	r := token.NewRevocations(func(_ context.Context, since time.Time) (token.AccessChanges, error) {
+		asked++
+		from := 0
+		if !since.IsZero() {
+			from = int(since.Unix())
+		}
+		part := token.AccessChanges{Next: time.Unix(int64(min(from+10_000, all)), 0)}
+		for i := from; i < min(from+10_000, all); i++ {
+			part.EndedSessions = append(part.EndedSessions, strconv.Itoa(i))
+		}
+		return part, nil
+	}, slog.New(slog.DiscardHandler), c.now)
+	r.Poll(t.Context())
+	if asked != 3 {
+		t.Errorf("asked %d times, want 3", asked)
+	}
+	last := auth.Principal{UserID: alice.UserID, Role: auth.Customer, SessionID: strconv.Itoa(all - 1)}
+	if _, err := r.Guard(always(last))(t.Context(), "x"); apperr.KindOf(err) != apperr.Unauthenticated {
+		t.Errorf("the last of them is let in: %v", err)
 	}
 }

@@ -17,9 +17,14 @@ import (
 // SecurityScheme is the name under which the OpenAPI document describes the access token.
 const SecurityScheme = "access_token"
 
+// CartTokenScheme is the name under which the OpenAPI document describes the token of a guest's cart.
+const CartTokenScheme = "cart_token"
+
 // Rule is who may use an operation.
 type Rule struct {
 	name string
+	// guest operations are for whoever is signed in, and for whoever has the token of a guest's cart or none yet.
+	guest bool
 	// role is the least that the caller must be; empty for anybody, signed in or not.
 	role auth.Role
 	// tokenless operations do not look at an access token.
@@ -33,6 +38,10 @@ var (
 	// Credential lets everybody in, because the body proves who is asking. An access token is not looked at: clients that
 	// always send theirs must be able to sign in again when it has expired.
 	Credential = Rule{name: "anonymous", tokenless: true}
+	// Guest lets everybody in, and the service behind works on what belongs to the user or, without one, to the bearer of the
+	// cart token, who is nobody in particular. A bad access token is refused: who thinks to be signed in must not fill
+	// another cart.
+	Guest = Rule{name: "guest", guest: true}
 	// SignedIn wants a user, of any role.
 	SignedIn = Rule{name: "signed_in", role: auth.Customer}
 	// Owner wants a user, and the service behind answers only for what belongs to that user (or, to staff, for all).
@@ -67,19 +76,26 @@ var Table = map[string]Rule{
 	"update-user": Admin,
 	"delete-user": Admin,
 
-	"create-category": Staff,
-	"get-category":    Anonymous,
-	"list-categories": Anonymous,
-	"create-product":  Staff,
-	"get-product":     Anonymous, // drafts are shown to staff only, by product-service
-	"list-products":   Anonymous,
-	"adjust-stock":    Staff,
+	"create-category":        Staff,
+	"update-category":        Staff,
+	"delete-category":        Staff,
+	"get-category":           Anonymous,
+	"list-categories":        Anonymous,
+	"create-product":         Staff,
+	"update-product":         Staff,
+	"archive-product":        Staff,
+	"import-products":        Staff,
+	"get-product":            Anonymous, // drafts are shown to staff only, by product-service
+	"list-products":          Anonymous,
+	"adjust-stock":           Staff,
+	"list-stock-adjustments": Staff,
 
-	"get-cart":         Owner,
-	"add-cart-item":    Owner,
-	"set-cart-item":    Owner,
-	"remove-cart-item": Owner,
-	"clear-cart":       Owner,
+	"get-cart":         Guest,
+	"add-cart-item":    Guest,
+	"set-cart-item":    Guest,
+	"remove-cart-item": Guest,
+	"clear-cart":       Guest,
+	"merge-cart":       SignedIn, // and the token in the body proves whose the other cart is
 
 	"list-shipping-methods": Anonymous,
 	"place-order":           SignedIn,
@@ -108,6 +124,9 @@ var (
 	errNotSignedIn = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "Sign in first: this needs an access token.")
 	errRoleTooLow  = apperr.New(apperr.PermissionDenied, apperr.PermissionDenied.DefaultReason(), "You may not do this.")
 )
+
+// Tokenless says whether an access token is not looked at.
+func (r Rule) Tokenless() bool { return r.tokenless }
 
 // Check returns nil if the caller may use the operation; p is meaningful only if signedIn, and tokenErr is why the token
 // that was sent is not accepted. Errors: tokenErr, unauthenticated, permission_denied.
@@ -146,11 +165,14 @@ func (r Rule) Document(op *huma.Operation) {
 		op.Extensions = make(map[string]any, 1)
 	}
 	op.Extensions["x-authorization"] = r.name
-	if r.role == "" {
+	switch {
+	case r.guest:
+		op.Security = []map[string][]string{{SecurityScheme: {}}, {CartTokenScheme: {}}, {}} // either, or none yet
+	case r.role == "":
 		op.Security = []map[string][]string{} // explicitly none
-		return
+	default:
+		op.Security = []map[string][]string{{SecurityScheme: {}}}
 	}
-	op.Security = []map[string][]string{{SecurityScheme: {}}}
 }
 
 // Complete returns an error unless the table and the operations are the same set: an operation without an entry would be

@@ -21,6 +21,7 @@ func TestRules(t *testing.T) {
 		nobody, customer, staff, admin string
 	}{
 		"anonymous": {Anonymous, in, in, in, in},
+		"guest":     {Guest, in, in, in, in},
 		"signed in": {SignedIn, unauthenticated, in, in, in},
 		"owner":     {Owner, unauthenticated, in, in, in},
 		"staff":     {Staff, unauthenticated, denied, in, in},
@@ -35,7 +36,7 @@ func TestRules(t *testing.T) {
 		if err := c.rule.Check(auth.Principal{}, false, errBadToken); !errors.Is(err, errBadToken) {
 			t.Errorf("%s, with a bad token: %v", name, err)
 		}
-		if err := c.rule.Check(auth.Principal{Role: "root"}, true, nil); name != "anonymous" && err == nil {
+		if err := c.rule.Check(auth.Principal{Role: "root"}, true, nil); name != "anonymous" && name != "guest" && err == nil {
 			t.Errorf("%s lets an unknown role in", name)
 		}
 	}
@@ -46,7 +47,7 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	expired := apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "It has expired.")
 	for name, rule := range map[string]Rule{
-		"anonymous": Anonymous, "credential": Credential, "signed in": SignedIn, "owner": Owner, "staff": Staff, "admin": Admin,
+		"anonymous": Anonymous, "credential": Credential, "guest": Guest, "signed in": SignedIn, "owner": Owner, "staff": Staff, "admin": Admin,
 	} {
 		var got []string
 		refused := func(err error) {

@@ -32,7 +32,9 @@ func (f Files) Validate() error {
 }
 
 // Source holds the certificate as the files have it now.
-type Source struct{ files *livefile.Value[*tls.Certificate] }
+type Source struct {
+	files *livefile.Value[*tls.Certificate]
+}
 
 // Load reads the files, and fails if they don't hold a certificate that is valid now and its key. From then on they are read
 // again when they have changed; while the new ones are broken, or only half of them is there, the old certificate stays in use.

@@ -50,11 +50,13 @@ func (s *Server) registerAccount() {
 		Summary: "Delete my account", Tags: tags,
 		Description: "Profile, addresses and sessions are erased; orders keep what they were placed with. The password is asked for once " +
 			"more; too many wrong ones are 429.",
+		Metadata: map[string]any{metaProof: proofPassword},
 	}, s.deleteCurrentUser, "invalid_credentials", "last_admin")
 	register(s, huma.Operation{
 		OperationID: "change-password", Method: http.MethodPut, Path: path + "/password", DefaultStatus: http.StatusNoContent,
 		Summary: "Change my password", Tags: tags,
 		Description: "All my other sessions end. Too many wrong current passwords are 429.",
+		Metadata:    map[string]any{metaProof: proofPassword},
 	}, s.changePassword, "invalid_credentials")
 }
 

@@ -41,8 +41,28 @@ type cartOutput struct {
 	Body Cart
 }
 
+// changedCart is the answer to a write that may begin a guest's cart.
+type changedCart struct {
+	ETag      string `header:"ETag"`
+	CartToken string `header:"X-Cart-Token"`
+	Body      Cart
+}
+
+// CartToken is how a guest names the cart. It is exported because huma passes over what is embedded otherwise. Its value is a
+// secret: whoever has it has the cart.
+type CartToken struct {
+	CartToken string `header:"X-Cart-Token" maxLength:"512" doc:"A guest's: the X-Cart-Token that was answered last. Without one, and without an access token, a first write begins a new cart. With an access token it is not looked at."`
+}
+
+type mergeCartInput struct {
+	Body struct {
+		CartToken string `json:"cart_token" minLength:"1" maxLength:"512" doc:"The X-Cart-Token of the guest's cart." example:"AZ8Kp0mXd3m3qzvVQn2bZ1yq9q3l0fXlJYk2l6Yv3k9r"`
+	} `nameHint:"CartMerge"`
+}
+
 type addCartItemInput struct {
 	IfMatch
+	CartToken
 	Body struct {
 		ProductID string `json:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
 		Quantity  int64  `json:"quantity" minimum:"1" example:"2"`
@@ -52,6 +72,7 @@ type addCartItemInput struct {
 type setCartItemInput struct {
 	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
 	IfMatch
+	CartToken
 	Body struct {
 		Quantity int64 `json:"quantity" minimum:"0" doc:"0 removes the line." example:"2"`
 	} `nameHint:"CartItemQuantity"`
@@ -60,19 +81,24 @@ type setCartItemInput struct {
 type removeCartItemInput struct {
 	ProductID string `path:"product_id" format:"uuid" minLength:"36" maxLength:"36" example:"01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e11"`
 	IfMatch
+	CartToken
 }
 
-type clearCartInput struct{ IfMatch }
+type clearCartInput struct {
+	IfMatch
+	CartToken
+}
 
 func (s *Server) registerCart() {
 	tags := []string{"cart"}
 	register(s, huma.Operation{
 		OperationID: "get-cart", Method: http.MethodGet, Path: base + "/cart", Summary: "My cart, with live prices", Tags: tags,
-		Description: "When prices can't be asked for, they are the last known ones, and `stale` is true.",
+		Description: "A guest's who has none yet, or whose token was merged, is empty. When prices can't be asked for, they are the last known ones, and `stale` is true.",
 	}, s.getCart)
 	register(s, huma.Operation{
 		OperationID: "add-cart-item", Method: http.MethodPost, Path: base + "/cart/items", DefaultStatus: http.StatusOK,
-		Summary: "Put a product into the cart", Description: "Quantities of one product add up.", Tags: tags,
+		Summary: "Put a product into the cart", Tags: tags,
+		Description: "Quantities of one product add up. A guest is answered the token of the cart, a new one if none was sent or if that was merged.",
 	}, s.addCartItem, "product_unavailable", "cart_limit")
 	register(s, huma.Operation{
 		OperationID: "set-cart-item", Method: http.MethodPut, Path: base + "/cart/items/{product_id}",
@@ -87,42 +113,47 @@ func (s *Server) registerCart() {
 		OperationID: "clear-cart", Method: http.MethodDelete, Path: base + "/cart", DefaultStatus: http.StatusNoContent,
 		Summary: "Empty the cart", Tags: tags,
 	}, s.clearCart)
+	register(s, huma.Operation{
+		OperationID: "merge-cart", Method: http.MethodPost, Path: base + "/cart/merge", DefaultStatus: http.StatusOK,
+		Summary: "Put a guest's cart into my own", Tags: tags,
+		Description: "Quantities of one product add up, as far as a cart's limits allow. Once more changes nothing. The token is spent then.",
+	}, s.mergeCart)
 }
 
-func (s *Server) getCart(ctx context.Context, _ *noInput) (*cartOutput, error) {
-	answer, err := s.services.Carts.GetCart(ctx, &cartv1.GetCartRequest{})
+func (s *Server) getCart(ctx context.Context, in *CartToken) (*cartOutput, error) {
+	answer, err := s.services.Carts.GetCart(ctx, &cartv1.GetCartRequest{CartToken: in.CartToken})
 	if err != nil {
 		return nil, err
 	}
 	return cartOf(answer.GetCart()), nil
 }
 
-func (s *Server) addCartItem(ctx context.Context, in *addCartItemInput) (*cartOutput, error) {
+func (s *Server) addCartItem(ctx context.Context, in *addCartItemInput) (*changedCart, error) {
 	version, err := in.version()
 	if err != nil {
 		return nil, err
 	}
 	answer, err := s.services.Carts.AddItem(ctx, &cartv1.AddItemRequest{
-		ProductId: in.Body.ProductID, Quantity: in.Body.Quantity, IfVersion: version,
+		ProductId: in.Body.ProductID, Quantity: in.Body.Quantity, IfVersion: version, CartToken: in.CartToken.CartToken,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return cartOf(answer.GetCart()), nil
+	return changedCartOf(answer.GetCart(), answer.GetCartToken()), nil
 }
 
-func (s *Server) setCartItem(ctx context.Context, in *setCartItemInput) (*cartOutput, error) {
+func (s *Server) setCartItem(ctx context.Context, in *setCartItemInput) (*changedCart, error) {
 	version, err := in.version()
 	if err != nil {
 		return nil, err
 	}
 	answer, err := s.services.Carts.SetItem(ctx, &cartv1.SetItemRequest{
-		ProductId: in.ProductID, Quantity: in.Body.Quantity, IfVersion: version,
+		ProductId: in.ProductID, Quantity: in.Body.Quantity, IfVersion: version, CartToken: in.CartToken.CartToken,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return cartOf(answer.GetCart()), nil
+	return changedCartOf(answer.GetCart(), answer.GetCartToken()), nil
 }
 
 func (s *Server) removeCartItem(ctx context.Context, in *removeCartItemInput) (*cartOutput, error) {
@@ -130,7 +161,9 @@ func (s *Server) removeCartItem(ctx context.Context, in *removeCartItemInput) (*
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.services.Carts.RemoveItem(ctx, &cartv1.RemoveItemRequest{ProductId: in.ProductID, IfVersion: version})
+	answer, err := s.services.Carts.RemoveItem(ctx, &cartv1.RemoveItemRequest{
+		ProductId: in.ProductID, IfVersion: version, CartToken: in.CartToken.CartToken,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +175,29 @@ func (s *Server) clearCart(ctx context.Context, in *clearCartInput) (*noOutput, 
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.services.Carts.ClearCart(ctx, &cartv1.ClearCartRequest{IfVersion: version})
+	_, err = s.services.Carts.ClearCart(ctx, &cartv1.ClearCartRequest{IfVersion: version, CartToken: in.CartToken.CartToken})
 	return &noOutput{}, err
 }
 
+func (s *Server) mergeCart(ctx context.Context, in *mergeCartInput) (*cartOutput, error) {
+	answer, err := s.services.Carts.MergeCart(ctx, &cartv1.MergeCartRequest{CartToken: in.Body.CartToken})
+	if err != nil {
+		return nil, err
+	}
+	return cartOf(answer.GetCart()), nil
+}
+
 func cartOf(c *cartv1.Cart) *cartOutput {
+	return &cartOutput{ETag: etag(c.GetVersion()), Body: cartBody(c)}
+}
+
+func changedCartOf(c *cartv1.Cart, token string) *changedCart {
+	return &changedCart{ETag: etag(c.GetVersion()), CartToken: token, Body: cartBody(c)}
+}
+
+func cartBody(c *cartv1.Cart) Cart {
 	currency := c.GetCurrency()
-	return &cartOutput{ETag: etag(c.GetVersion()), Body: Cart{
+	return Cart{
 		Items: convertAll(c.GetItems(), func(i *cartv1.CartItem) CartItem {
 			return CartItem{
 				ProductID: i.GetProductId(), SKU: i.GetSku(), Name: i.GetName(), Image: i.GetImage(), Quantity: i.GetQuantity(),
@@ -159,5 +208,5 @@ func cartOf(c *cartv1.Cart) *cartOutput {
 		}),
 		ItemCount: c.GetItemCount(), Subtotal: money(c.GetSubtotal(), currency), Currency: currency, Version: c.GetVersion(),
 		ExpiresAt: optionalInstant(c.GetExpiresAt()), PricesAsOf: optionalInstant(c.GetPricesAsOf()), Stale: c.GetStale(),
-	}}
+	}
 }

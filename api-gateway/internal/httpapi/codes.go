@@ -23,8 +23,8 @@ var failures = map[string]failure{
 	"not_found":              {status: http.StatusNotFound, detail: "There is no such thing."},
 	"request_timeout":        {status: http.StatusRequestTimeout, detail: "The body did not arrive in time."},
 	"version_mismatch":       {status: http.StatusPreconditionFailed, detail: "It was changed meanwhile. Read it again."},
-	"body_too_large":         {status: http.StatusRequestEntityTooLarge, detail: "The body is larger than 1 MiB."},
-	"unsupported_media_type": {status: http.StatusUnsupportedMediaType, detail: "Send application/json, in UTF-8."},
+	"body_too_large":         {status: http.StatusRequestEntityTooLarge, detail: "The body is larger than 1 MiB (an import: 100 MiB)."},
+	"unsupported_media_type": {status: http.StatusUnsupportedMediaType, detail: "Send application/json, in UTF-8 (an import: application/x-ndjson)."},
 	"validation_failed": {
 		status: http.StatusUnprocessableEntity, detail: "The request is not valid.",
 		errors: []FieldError{{Location: "body.nickname", Message: "unexpected property"}, {Location: "query.page_size", Message: "expected number <= 100"}},
@@ -45,6 +45,8 @@ var failures = map[string]failure{
 	// Catalogue and stock.
 	"sku_taken":          {status: http.StatusConflict, detail: "Another product has this SKU."},
 	"slug_taken":         {status: http.StatusConflict, detail: "This slug is in use already."},
+	"category_cycle":     {status: http.StatusConflict, detail: "A category can't be below itself."},
+	"category_in_use":    {status: http.StatusConflict, detail: "The category has products or categories below it."},
 	"insufficient_stock": {status: http.StatusConflict, detail: "The stock cannot go below what is reserved."},
 
 	// Cart.

@@ -64,7 +64,7 @@ func compress(next http.Handler) (http.Handler, error) {
 		if theirs := r.Header.Values("If-Match"); len(theirs) > 0 {
 			r.Header["If-Match"] = plainTags(theirs) // whichever copy was read: what is to be changed is the same
 		}
-		if slices.ContainsFunc(secretPaths, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }) {
+		if r.URL.Path == importPath || slices.ContainsFunc(secretPaths, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -1,10 +1,6 @@
 package httpapi
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -15,10 +11,11 @@ import (
 	"shop.example/platform/apperr"
 )
 
-// publicCaching lets caches answer for a moment: prices and stock change, and nobody should wait long to see it. Staff and
-// everybody else are shown different things, so the answer depends on who asks.
+// publicCaching lets caches answer for a moment, the shortest that can be said: prices and stock change, and nobody should wait
+// long to see it. While the shop is away they may answer with what they have for as long as the gateway itself would, see
+// staleFor. Staff and everybody else are shown different things, so the answer depends on who asks.
 const (
-	publicCaching  = "public, max-age=10"
+	publicCaching  = "public, max-age=1, stale-if-error=300"
 	privateCaching = "private, no-cache"
 )
 
@@ -30,6 +27,9 @@ func locationOf(collection, id string) string { return base + "/" + collection +
 
 // strongTag is one strong entity tag (RFC 9110, 8.8.3).
 var strongTag = regexp.MustCompile(`^"([\x21\x23-\x7e\x80-\xff]*)"$`)
+
+// versionTag is what our tags of versions are made of: there is one way to write each.
+var versionTag = regexp.MustCompile(`^(0|[1-9][0-9]*)(?:-[A-Za-z0-9_-]+)?$`)
 
 // IfMatch is the precondition of writes.
 type IfMatch struct {
@@ -47,9 +47,15 @@ func (m IfMatch) version() (*int64, error) {
 		return nil, apperr.New(apperr.Malformed, apperr.Malformed.DefaultReason(), `If-Match must hold one entity tag, such as "3".`)
 	}
 	// The tag of a representation that changes without its version has a digest after the version.
-	number, _, _ := strings.Cut(parts[1], "-")
-	version, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || version < 0 || weak { // If-Match compares strongly: a weak tag never matches
+	ours := versionTag.FindStringSubmatch(parts[1])
+	var (
+		version int64
+		err     error
+	)
+	if ours != nil {
+		version, err = strconv.ParseInt(ours[1], 10, 64)
+	}
+	if ours == nil || err != nil || weak { // If-Match compares strongly: a weak tag never matches
 		return nil, apperr.New(apperr.VersionMismatch, apperr.VersionMismatch.DefaultReason(), "It was changed meanwhile. Read it again.")
 	}
 	return &version, nil
@@ -81,29 +87,25 @@ type Cacheable[T any] struct {
 	Status       int
 	ETag         string `header:"ETag"`
 	CacheControl string `header:"Cache-Control"`
-	Body         T
+	Age          string `header:"Age"`
+	CacheStatus  string `header:"Cache-Status"`
+	Body         Written[T]
 }
 
-// cacheable answers with body, or with 304 if the client has it already. The tag is a digest of the whole representation,
-// since stock, current prices and product counts change without a new version; what has a version has it in front, so that
-// the tag also serves If-Match.
-func cacheable[T any](m IfNoneMatch, staff bool, version *int64, body T) (*Cacheable[T], error) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("digest of the answer: %w", err)
-	}
-	sum := sha256.Sum256(raw)
-	// 96 bits: collisions are out of the question for versions of one resource.
-	tag := base64.RawURLEncoding.EncodeToString(sum[:12])
-	if version != nil {
-		tag = strconv.FormatInt(*version, 10) + "-" + tag
-	}
-	answer := &Cacheable[T]{Status: http.StatusOK, ETag: `"` + tag + `"`, CacheControl: publicCaching, Body: body}
-	if staff {
-		answer.CacheControl = privateCaching
-	}
+// cacheable answers with what was written, or with 304 if the client has it already.
+func cacheable[T any](m IfNoneMatch, r representation, caching string) *Cacheable[T] {
+	answer := &Cacheable[T]{Status: http.StatusOK, ETag: r.tag, CacheControl: caching, Body: Written[T]{r.json}}
 	if m.matches(answer.ETag) {
 		answer.Status = http.StatusNotModified
 	}
-	return answer, nil
+	return answer
+}
+
+// publicAnswer is cacheable for a body that everybody is shown alike.
+func publicAnswer[T any](m IfNoneMatch, body T) (*Cacheable[T], error) {
+	r, err := represent(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	return cacheable[T](m, r, publicCaching), nil
 }

@@ -18,7 +18,7 @@ const preflightMaxAge = 600
 // exposedHeaders are what scripts of other origins may read of an answer, beyond the few that they always may.
 var exposedHeaders = []string{
 	"ETag", "Location", "X-Request-ID", "X-Cart-Token", "Idempotency-Replayed",
-	"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "Allow", "Content-Encoding",
+	"RateLimit", "RateLimit-Policy", "Retry-After", "Age", "Cache-Status", "WWW-Authenticate", "Allow", "Content-Encoding",
 }
 
 // sentHeaders are what scripts of other origins may send, beyond the few that they always may.

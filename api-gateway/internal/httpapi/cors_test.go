@@ -49,7 +49,7 @@ func TestOriginsOnTheList(t *testing.T) {
 		"without TLS":           {"/api/v1/products", "http://www.shop.example", 200, false},
 		"another port":          {"/api/v1/products", friend + ":8443", 200, false},
 		"null":                  {"/api/v1/products", "null", 200, false},
-		"no token":              {"/api/v1/cart", friend, 401, true},
+		"no token":              {"/api/v1/orders", friend, 401, true},
 		"nothing there":         {"/api/v1/nothing", friend, 404, true},
 		"a dependency is away":  {"/api/v1/shipping-methods", friend, 503, true},
 		"a URL that is garbage": {"/api/v1/products?q=%00", friend, 400, true},

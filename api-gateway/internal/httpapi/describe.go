@@ -29,8 +29,8 @@ func document() *huma.OpenAPI {
 			Title:   "Shop",
 			Version: "1",
 			Description: "The REST contract of the shop. Money is in integer minor units, times are RFC 3339 in UTC, errors are RFC 9457 " +
-				"problems with a stable `code`. `x-authorization` says who may use an operation: `anonymous`, `signed_in`, `owner` " +
-				"(signed in, and only what is one's own), `staff` or `admin`. What is somebody else's is answered like what does not exist.",
+				"problems with a stable `code`. `x-authorization` says who may use an operation: `anonymous`, `guest` (signed in, " +
+				"or with the token of a cart of one's own, or none yet), `signed_in`, `owner` (signed in, and only what is one's own), `staff` or `admin`. What is somebody else's is answered like what does not exist.",
 		},
 		Tags: []*huma.Tag{
 			{Name: "identity", Description: "Accounts, sessions and the keys that verify access tokens."},
@@ -50,7 +50,8 @@ func document() *huma.OpenAPI {
 			Responses:  make(map[string]*huma.Response),
 			Examples:   make(map[string]*huma.Example),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				authz.SecurityScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "The access_token of /auth/login."},
+				authz.SecurityScheme:  {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "The access_token of /auth/login."},
+				authz.CartTokenScheme: {Type: "apiKey", In: "header", Name: "X-Cart-Token", Description: "A guest's: the answer to the first write to a cart has it. It is a secret."},
 			},
 		},
 		OnAddOperation: []huma.AddOpFunc{describe},
@@ -77,6 +78,9 @@ func headers() map[string]*huma.Header {
 		{"Location", base + "/orders/" + exampleID, "Where the new resource can be read."},
 		{"ETag", `"3"`, "The version of this representation, for If-Match and If-None-Match."},
 		{"Cache-Control", publicCaching, "Who may keep this answer, and how long."},
+		{"X-Cart-Token", "AZ8Kp0mXd3m3qzvVQn2bZ1yq9q3l0fXlJYk2l6Yv3k9r", "A guest's: the token of the cart, to send from now on. Absent for who is signed in."},
+		{"Age", "0", "How old the answer is, in seconds, if it is from the cache. Older than max-age allows: the catalogue can't be asked at the moment, and this is what was known last."},
+		{"Cache-Status", "shop; hit", "What the shop's cache did (RFC 9211): `hit`; `fwd=miss` for an answer of this moment; with `detail=stale-if-error` the catalogue can't be asked, and this is what was known last."},
 		{"Idempotency-Replayed", "true", "true if this is the answer to an earlier request with the same key; else absent."},
 	} {
 		all[h.name] = &huma.Header{Description: h.description, Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{h.example}}}
@@ -143,6 +147,8 @@ func generalCodes(op *huma.Operation) []string {
 		case p.In == "path":
 			codes = append(codes, "not_found")
 		case p.In == "query":
+			codes = append(codes, "validation_failed")
+		case p.Name == "X-Cart-Token":
 			codes = append(codes, "validation_failed")
 		case p.Name == "If-Match":
 			codes = append(codes, "version_mismatch", "validation_failed")

@@ -70,9 +70,15 @@ var exampleCategory = Category{
 	ID: exampleCategoryID, Slug: "bicycles", Name: "Bicycles", Description: "To ride in town and beyond.", Children: []Category{}, ProductCount: 12, Version: 1,
 }
 
+var exampleChangedCategory = func() Category {
+	c := exampleCategory
+	c.Name, c.Version = "Bicycles and more", 2
+	return c
+}()
+
 var exampleProduct = Product{
 	ID: exampleProductID, SKU: "BELL-1", Slug: "brass-bell", Name: "Brass bell", ShortDescription: "It rings.",
-	Description: "A bell of brass for every handlebar.", Price: euros(2499), SalePrice: &Money{Amount: 1999, Currency: "EUR"},
+	Description: "A bell of brass for every handlebar.", Price: euros(2499), SalePrice: &Money{Amount: 1999, Currency: "EUR"}, Discount: &Discount{Type: "percent", Value: 20},
 	CategoryIDs: []string{exampleCategoryID}, Images: []Image{{URL: "https://images.shop.example/bell-1.jpg", Alt: "A bell of brass."}},
 	Attributes: map[string]string{"material": "brass"}, Status: "active", Stock: Stock{Available: 40}, Version: 7,
 	CreatedAt: exampleTime, UpdatedAt: exampleLater,
@@ -82,6 +88,16 @@ var exampleStock = func() Stock {
 	onHand, reserved := int64(45), int64(5)
 	return Stock{Available: 40, OnHand: &onHand, Reserved: &reserved}
 }()
+
+var exampleStaffProduct = func() Product {
+	p := exampleProduct
+	p.Stock = exampleStock
+	return p
+}()
+
+var exampleStockAdjustment = StockAdjustment{
+	ID: exampleID, Delta: -2, Reason: "order confirmed", Reference: exampleID, Actor: "order-service", OnHandAfter: 45, At: exampleLater,
+}
 
 var exampleNewProduct = Product{
 	ID: exampleProductID, SKU: "BIKE-1", Slug: "city-bicycle", Name: "City bicycle", ShortDescription: "Seven gears, a basket and a bell.",
@@ -180,6 +196,7 @@ var examples = func() map[reflect.Type]any {
 			"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
 		}}},
 		exampleCategory, List[Category]{Items: []Category{exampleCategory}}, exampleProduct, pageOf(exampleProduct), exampleStock,
+		pageOf(exampleStockAdjustment),
 		exampleCart, List[ShippingMethod]{Items: []ShippingMethod{exampleShippingMethod}}, exampleOrder, pageOf(exampleOrder),
 		exampleQuote, exampleCoupon, pageOf(exampleCoupon),
 		Liveness{Status: "alive"}, exampleReady,
@@ -192,3 +209,14 @@ var examples = func() map[reflect.Type]any {
 func pageOf[T any](item T) Page[T] {
 	return Page[T]{Items: []T{item}, NextPageToken: exampleOpaque}
 }
+
+// An import and its answer, a line each.
+const (
+	exampleImport = `{"sku":"BELL-1","price":{"amount":2399,"currency":"EUR"}}` + "\n" +
+		`{"sku":"BIKE-1","name":"City bicycle","price":{"amount":1999,"currency":"EUR"},"status":"active"}` + "\n" +
+		`{"sku":"BIKE-2","name":"Racing bicycle"}` + "\n"
+	exampleImportAnswer = `{"line":1,"status":"updated","id":"` + exampleProductID + `"}` + "\n" +
+		`{"line":2,"status":"created","id":"` + exampleID + `"}` + "\n" +
+		`{"line":3,"status":"failed","code":"validation_failed","detail":"price: It is required."}` + "\n" +
+		`{"summary":{"lines":3,"created":1,"updated":1,"failed":1}}` + "\n"
+)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Timeouts of the public server. A slow client holds a slot among those in flight for no longer than these.
+// Timeouts of the public server. A slow client keeps its request open for no longer than these.
 const (
 	// readHeaderTimeout also bounds the handshake.
 	readHeaderTimeout = 5 * time.Second
-	// readTimeout is for the headers and the body. What an operation reads has a deadline of its own, 5 s for the body.
+	// readTimeout is for the headers and the body, which has a deadline of its own: see bodyTimeout.
 	readTimeout = 10 * time.Second
 	// writeTimeout is from the end of the headers to the end of the answer: the longest operation (10 s), and as much again
 	// for a slow reader.
@@ -64,6 +64,7 @@ func (s *Server) HTTPServer() *http.Server {
 		},
 		// Else net/http answers OPTIONS * by itself, without the fields that every answer of ours bears.
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		// Handshakes that fail, and little else: anybody can make as many of these lines as it likes.
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -81,18 +81,20 @@ func (s *Server) registerIdentity() {
 		OperationID: "register", Method: http.MethodPost, Path: base + "/auth/register", DefaultStatus: http.StatusCreated,
 		Summary: "Become a customer", Tags: tags,
 		Description: "Whoever registers is a customer and signed in.",
+		Metadata:    map[string]any{metaProof: proofPassword},
 	}, s.register, "email_taken")
 	register(s, huma.Operation{
 		OperationID: "login", Method: http.MethodPost, Path: base + "/auth/login",
 		Summary: "Sign in", Tags: tags,
 		Description: "An unknown address and a wrong password are answered alike. After repeated failures the answer is 429 for a while.",
+		Metadata:    map[string]any{metaProof: proofPassword},
 	}, s.login, "invalid_credentials")
 	register(s, huma.Operation{
 		OperationID: "refresh", Method: http.MethodPost, Path: base + "/auth/refresh",
 		Summary: "Get a new pair of tokens", Tags: tags,
 		Description: "The refresh token is spent. One that was spent before is 401 `refresh_token_reused` and ends the session, unless it " +
 			"comes within a minute with the same Idempotency-Key as before.",
-		Metadata: map[string]any{metaIdempotency: keyOptional},
+		Metadata: map[string]any{metaIdempotency: keyOptional, metaProof: proofToken},
 	}, s.refresh, "unauthenticated", "refresh_token_reused")
 	register(s, huma.Operation{
 		OperationID: "logout", Method: http.MethodPost, Path: base + "/auth/logout", DefaultStatus: http.StatusNoContent,
@@ -151,7 +153,7 @@ func (s *Server) signingKeys(ctx context.Context, in *IfNoneMatch) (*Cacheable[K
 	if err := json.Unmarshal(answer.GetJwks(), &set); err != nil {
 		return nil, fmt.Errorf("parse the key set of user-service: %w", err)
 	}
-	return cacheable(*in, false, nil, set)
+	return publicAnswer(*in, set)
 }
 
 func signInOf(u *userv1.User, t *userv1.Tokens) *signInOutput {

@@ -23,8 +23,8 @@ const maxValues = 10_000
 
 // formats are what operations read and write. The second entry is for +json types, such as that of problems.
 var formats = map[string]huma.Format{
-	"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
-	"json":             {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+	"application/json": {Marshal: marshal, Unmarshal: unmarshal},
+	"json":             {Marshal: marshal, Unmarshal: unmarshal},
 }
 
 // unmarshal is called twice for each body: for an any that is then held against the schema, and for the operation's type.
@@ -101,6 +101,13 @@ func (n *Nullable[T]) UnmarshalJSON(raw []byte) error {
 }
 
 func (n Nullable[T]) isNull() bool { return n.IsSet && n.Value == nil }
+
+func (n Nullable[T]) orZero() (value T) {
+	if n.Value != nil {
+		value = *n.Value
+	}
+	return value
+}
 
 // decode reads one value. It refuses what parsers differ about: names that stand twice, and NUL, which PostgreSQL can't keep.
 func (dec *strictDecoder) decode(depth int) (any, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"mime"
@@ -42,11 +41,11 @@ const (
 	// of sending does not look for an answer, and would see a broken connection instead of the 413.
 	maxDrained   = 8 << 20
 	drainTimeout = 2 * time.Second
-	// Bodies are held in memory. Up to smallBody, which few real ones exceed, only the number of requests in flight bounds
-	// them: 16 MiB at worst. Of larger ones there may be maxLargeBodies at a time, 8 MiB; the next is answered 503. So a
-	// thousand bodies at once cost no more, and who sends large ones does not keep out those who send small ones.
+	// Bodies are held in memory. Up to smallBody, which few real ones exceed, only the number of open requests bounds them. Of
+	// larger ones there may be maxLargeBodies at a time, 32 MiB; the next is answered 503. So a thousand bodies at once cost
+	// no more, and who sends large ones does not keep out those who send small ones.
 	smallBody      = 32 << 10
-	maxLargeBodies = 8
+	maxLargeBodies = 32
 	// The deadlines of the design: at the edge, and for what waits for a payment.
 	requestTimeout  = 5 * time.Second
 	checkoutTimeout = 10 * time.Second
@@ -60,13 +59,16 @@ var (
 	// A payment provider tells of all orders from a few addresses: of ten times as many as a busy shop has in a second. Whoever
 	// else calls there costs a signature that does not verify.
 	eventsPolicy = ratelimit.Policy{Name: "payment-events", Quota: 2000, Window: 10 * time.Second}
+	// A new guest's cart stays in the carts' Redis for 30 days, about 600 bytes, and costs its maker nothing, not even an
+	// account. Ten a minute are 430,000 in that time, or 260 MB for an address, at worst. A person makes one a month, so it is
+	// enough for a large office behind one address, where a hundred may begin at the same moment.
+	newCartPolicy = ratelimit.Policy{Name: "new-cart", Quota: 100, Window: 10 * time.Minute}
 )
 
-// credentialPaths take a password or a refresh token.
-var credentialPaths = map[string]bool{
-	base + "/auth/register": true,
-	base + "/auth/login":    true,
-	base + "/auth/refresh":  true,
+// beginsCart says whether a request of somebody who has not signed in makes a new cart, if it does anything.
+func beginsCart(r *http.Request) bool {
+	return r.Header.Get("X-Cart-Token") == "" && (r.Method == http.MethodPost || r.Method == http.MethodPut) &&
+		(r.URL.Path == base+"/cart/items" || strings.HasPrefix(r.URL.Path, base+"/cart/items/"))
 }
 
 // probePaths are asked by machines that would replace a process which does not answer: they are never refused for load.
@@ -81,6 +83,10 @@ type exchange struct {
 	method    string // as the client sent it
 	status    int    // of the answer, once there is one
 	client    netip.Addr
+	// began is when the work began, zero before.
+	began time.Time
+	// freeLarge gives back the place of a large body, nil without one.
+	freeLarge func()
 	principal auth.Principal
 	signedIn  bool
 	// authErr is why the token that was sent is not accepted.
@@ -168,17 +174,21 @@ func (s *Server) logRequest(r *http.Request, x *exchange, answer chimiddleware.W
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),
 		slog.String("route", r.Pattern),
-		slog.String("path", r.URL.Path), // without the query: people search for private things
 		slog.Int("status", answer.Status()),
 		slog.Int("bytes", answer.BytesWritten()),
 		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("client", x.client.String()),
+	}
+	if r.Pattern != "" {
+		// Without the query: people search for private things. And not where nothing is: people mistype them, too.
+		attrs = append(attrs, slog.String("path", r.URL.Path))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", x.code))
 	}
 	level := slog.LevelInfo
 	switch {
+	case x.code == codeOverloaded: // whoever floods us must not flood those who look for faults
 	case answer.Status() >= http.StatusInternalServerError || x.brokenOff:
 		level = slog.LevelError
 		if x.cause != nil {
@@ -212,31 +222,6 @@ func recoverPanics(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, r)
 	})
-}
-
-// shed refuses requests beyond what this process can hold, before memory or latency run away.
-func (s *Server) shed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if probePaths[r.URL.Path] {
-			next.ServeHTTP(w, r)
-			return
-		}
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-			next.ServeHTTP(w, r)
-		default:
-			// Not counted, which would be work too; but this moment there is room for none, whoever asks.
-			announce(w, defaultPolicy, ratelimit.Decision{Reset: time.Second})
-			writeProblem(w, r, overloaded())
-		}
-	})
-}
-
-func overloaded() *Problem {
-	p := newProblem(http.StatusServiceUnavailable, "overloaded", "The shop is very busy. Try again in a moment.")
-	p.retryAfter = 1
-	return p
 }
 
 // once are the fields of which two would leave it open which one counts.
@@ -291,77 +276,15 @@ func garbage(r *http.Request) *Problem {
 
 func saneText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// boundedBody is a body of which at most maxBody bytes can be read, and few of those that are large at a time. It is closed by
-// the server, not by its reader: what is left may have to be drained.
-type boundedBody struct {
-	io.Reader
-	read     int
-	large    bool          // it has a place among the large ones
-	places   chan struct{} // of the large ones
-	tooLarge bool
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.read >= smallBody && !b.large {
-		select {
-		case b.places <- struct{}{}:
-			b.large = true
-		default:
-			return 0, overloaded()
-		}
-	}
-	if !b.large {
-		p = p[:min(len(p), smallBody-b.read)]
-	}
-	n, err := b.Reader.Read(p)
-	b.read += n
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		b.tooLarge = true
-	}
-	return n, err
-}
-
-func (b *boundedBody) Close() error { return nil }
-
-// limitBody keeps to the contract's limit, also for bodies that don't say how long they are.
-func (s *Server) limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body == nil || r.Body == http.NoBody {
-			next.ServeHTTP(w, r)
-			return
-		}
-		original := r.Body
-		bounded := &boundedBody{Reader: http.MaxBytesReader(nil, original, maxBody), places: s.bodies}
-		defer func() {
-			if bounded.large {
-				<-s.bodies
-			}
-		}()
-		if r.ContentLength > maxBody {
-			bounded.tooLarge = true
-			writeProblem(w, r, bodyTooLarge())
-		} else {
-			r.Body = bounded
-			next.ServeHTTP(w, r)
-		}
-		if bounded.tooLarge {
-			// Neither matters if it fails: the answer is written, and the connection ends with it.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout))
-			_, _ = io.CopyN(io.Discard, original, maxDrained)
-		}
-	})
-}
-
 // authenticate finds out who is asking. It refuses nobody: a bad token is refused where the operation is known, after it was
-// counted.
+// counted. Where the body proves who is asking, a token is not even looked at, nor passed on: it may be an old one.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, base) {
 			w.Header().Add("Vary", "Authorization")
 		}
 		values := r.Header.Values("Authorization")
-		if len(values) == 0 || isPaymentEvent(r) {
+		if len(values) == 0 || s.tokenless[operationKey(r)] || isPaymentEvent(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -387,24 +310,32 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 func (s *Server) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchangeOf(r.Context())
-		policy, client := defaultPolicy, "addr:"+clientOf(x.client)
+		policy, clients := defaultPolicy, []string{"addr:" + clientip.Network(x.client).String()}
 		switch {
-		case credentialPaths[r.URL.Path] && r.Method != http.MethodOptions: // a preflight tries nothing
+		case s.credentials[operationKey(r)]:
 			policy = credentialsPolicy // by address always: an account must not buy more guesses
+			if x.signedIn {
+				clients = append(clients, "user:"+x.principal.UserID)
+			}
 		case isPaymentEvent(r):
 			policy = eventsPolicy
 		case x.signedIn:
-			client = "user:" + x.principal.UserID
+			clients[0] = "user:" + x.principal.UserID
+		case x.authErr == nil && beginsCart(r):
+			policy = newCartPolicy
 		}
 		decision := ratelimit.Decision{Allowed: true, Remaining: policy.Quota}
-		if s.limiter != nil {
-			decision = s.limiter.Take(r.Context(), policy, client)
+		for _, client := range clients {
+			if s.limiter == nil || !decision.Allowed {
+				break
+			}
+			if d := s.limiter.Take(r.Context(), policy, client); !d.Allowed || d.Remaining < decision.Remaining {
+				decision = d // the one that binds
+			}
 		}
 		announce(w, policy, decision)
 		if !decision.Allowed && !probePaths[r.URL.Path] {
-			p := newProblem(http.StatusTooManyRequests, "rate_limited", "Too many requests. Slow down, please.")
-			p.retryAfter = decision.RetryAfterSeconds()
-			writeProblem(w, r, p)
+			writeProblem(w, r, rateLimited(decision))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -417,14 +348,6 @@ func announce(w http.ResponseWriter, policy ratelimit.Policy, decision ratelimit
 	w.Header().Set("RateLimit", decision.Field(policy))
 }
 
-// clientOf names a client who did not sign in, as one IPv4 address or the network of an IPv6 customer.
-func clientOf(address netip.Addr) string {
-	if address.Is4() {
-		return address.String()
-	}
-	return clientip.Network(address).String()
-}
-
 // authorize holds every operation against the table.
 func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
 	x := exchangeOf(ctx.Context())
@@ -435,18 +358,20 @@ func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// bound gives every operation its deadline, which gRPC carries on to the services.
+// bound gives every operation its deadline, which gRPC carries on to the services. It counts from when the work began: what
+// the token took is part of it.
 func bound(ctx huma.Context, next func(huma.Context)) {
 	timeout := requestTimeout
 	if longer, ok := ctx.Operation().Metadata[metaTimeout].(time.Duration); ok {
 		timeout = longer
 	}
-	bounded, cancel := context.WithTimeout(ctx.Context(), timeout)
+	bounded, cancel := exchangeOf(ctx.Context()).deadline(ctx.Context(), timeout)
 	defer cancel()
 	next(huma.WithContext(ctx, bounded))
 }
 
-// checkContentType refuses bodies that are not JSON before they are read. A body without a type is taken for JSON.
+// checkContentType refuses bodies of another type than the operation's before they are read. A body without a type is taken
+// for one of that.
 func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humachi.Unwrap(ctx)
 	contentType := r.Header.Get("Content-Type")
@@ -454,17 +379,21 @@ func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
+	want := mediaJSON
+	if ctx.Operation().RequestBody.Content[want] == nil {
+		want = mediaLines
+	}
 	media, parameters, err := mime.ParseMediaType(contentType)
 	charset := parameters["charset"]
-	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		refuse(s.api, ctx, unsupportedMediaType())
+	if err != nil || media != want || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		refuse(s.api, ctx, unsupportedMediaType(want))
 		return
 	}
 	next(ctx)
 }
 
-// checkQuery refuses parameters that an operation with a query doesn't have, and those that stand there twice: a filter that
-// is misspelt would otherwise answer everything.
+// checkQuery refuses parameters that an operation doesn't have, and those that stand there twice: a filter that is misspelt
+// would otherwise answer everything. Probes are asked by machines that may add what they like.
 func (s *Server) checkQuery(ctx huma.Context, next func(huma.Context)) {
 	known := make(map[string]bool)
 	for _, p := range ctx.Operation().Parameters {
@@ -472,7 +401,7 @@ func (s *Server) checkQuery(ctx huma.Context, next func(huma.Context)) {
 			known[p.Name] = true
 		}
 	}
-	if len(known) == 0 {
+	if !strings.HasPrefix(ctx.Operation().Path, base) {
 		next(ctx)
 		return
 	}

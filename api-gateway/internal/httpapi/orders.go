@@ -237,7 +237,7 @@ func (s *Server) listShippingMethods(ctx context.Context, in *IfNoneMatch) (*Cac
 	if err != nil {
 		return nil, err
 	}
-	return cacheable(*in, false, nil, List[ShippingMethod]{Items: convertAll(answer.GetMethods(), func(m *orderv1.ShippingMethod) ShippingMethod {
+	return publicAnswer(*in, List[ShippingMethod]{Items: convertAll(answer.GetMethods(), func(m *orderv1.ShippingMethod) ShippingMethod {
 		return ShippingMethod{ID: m.GetId(), Name: m.GetName(), Price: money(m.GetPrice(), ""), MinDays: m.GetMinDays(), MaxDays: m.GetMaxDays()}
 	})})
 }

@@ -18,6 +18,7 @@ import (
 
 const (
 	problemContentType = "application/problem+json"
+	mediaJSON          = "application/json"
 	// problemTypes is where the types of problems stand: a name for programs that prefer `type` to `code`.
 	problemTypes = "https://shop.example/problems/"
 	// unavailableRetryAfter is what a 503 asks for, in seconds: a replica that was lost is replaced, or its breaker probes it
@@ -161,19 +162,12 @@ func problemOf(err error) *Problem {
 // be a password, or the whole body: only the location and the message are taken over.
 func problemOfHuma(status int, message string, errs []error) *Problem {
 	var (
-		tooLarge *http.MaxBytesError
-		ours     *Problem
-		joined   = errors.Join(errs...)
+		ours   *Problem
+		joined = errors.Join(errs...)
 	)
 	switch {
-	case errors.As(joined, &tooLarge):
-		return bodyTooLarge()
 	case errors.As(joined, &ours):
 		return ours
-	case status == http.StatusInternalServerError && message == "cannot read request body":
-		p := newProblem(http.StatusBadRequest, "malformed_request", "The body could not be read to its end.")
-		p.cause = joined
-		return p
 	case status >= http.StatusInternalServerError && joined != nil:
 		return problemOf(joined)
 	}
@@ -194,9 +188,7 @@ func problemOfHuma(status int, message string, errs []error) *Problem {
 		}
 		return newProblem(status, "malformed_request", detail)
 	case http.StatusUnsupportedMediaType:
-		return unsupportedMediaType()
-	case http.StatusRequestTimeout:
-		return newProblem(status, "request_timeout", "The body did not arrive in time.")
+		return unsupportedMediaType(mediaJSON)
 	case http.StatusUnprocessableEntity:
 		// What can't be an id names nothing that exists; that is all a client needs to know.
 		if slices.ContainsFunc(fields, func(f FieldError) bool { return strings.HasPrefix(f.Location, "path.") }) {
@@ -237,12 +229,13 @@ func shorten(location string) string {
 	return location
 }
 
-func bodyTooLarge() *Problem {
-	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "The body is larger than "+strconv.Itoa(maxBody>>20)+" MiB.")
+// bodyTooLarge is for a body of more than so many bytes, a whole number of MiB.
+func bodyTooLarge(limit int) *Problem {
+	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "The body is larger than "+strconv.Itoa(limit>>20)+" MiB.")
 }
 
-func unsupportedMediaType() *Problem {
-	return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Send application/json, in UTF-8.")
+func unsupportedMediaType(want string) *Problem {
+	return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Send "+want+", in UTF-8.")
 }
 
 // complete adds what belongs to this request, and remembers the problem for the request's line in the log.
@@ -310,14 +303,20 @@ var aliases = map[string]map[string]string{
 	"pay-order":     {"payment_method": "method", "payment_token": "token", "payment.token": "token"},
 	"adjust-stock":  {"idempotency_key": "header.Idempotency-Key"},
 	"list-products": {"query": "q"},
-	"list-users":    {"query": "q"},
-	"refresh":       {"idempotency_key": "header.Idempotency-Key"},
+	// Messages can't say of a list whether it is set, so in changes lists are wrapped.
+	"update-product": {"category_ids.ids": "category_ids", "images.images": "images", "attributes.values": "attributes"},
+	"list-users":     {"query": "q"},
+	"refresh":        {"idempotency_key": "header.Idempotency-Key"},
 }
 
 // locate says where in the request a field stands that a service complained about. What has a place already keeps it.
 func locate(op *huma.Operation, location string) string {
-	if alias, ok := aliases[op.OperationID][location]; ok {
-		location = alias
+	name, index := location, ""
+	if i := strings.IndexByte(location, '['); i >= 0 {
+		name, index = location[:i], location[i:]
+	}
+	if alias, ok := aliases[op.OperationID][name]; ok {
+		location = alias + index
 	}
 	head, _, _ := strings.Cut(location, ".")
 	switch head {
@@ -328,6 +327,10 @@ func locate(op *huma.Operation, location string) string {
 	for _, p := range op.Parameters {
 		if p.Name == head && (p.In == "query" || p.In == "path") {
 			return p.In + "." + location
+		}
+		// cart_token stands in X-Cart-Token.
+		if p.In == "header" && strings.TrimPrefix(p.Name, "X-") == http.CanonicalHeaderKey(strings.ReplaceAll(head, "_", "-")) {
+			return "header." + p.Name
 		}
 	}
 	if op.RequestBody != nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -36,6 +37,7 @@ const base = "/api/v1"
 const (
 	metaTimeout     = "timeout"     // time.Duration, if it is not the usual one
 	metaIdempotency = "idempotency" // idempotency, if the operation honours a key
+	metaProof       = "proof"       // proof, if the body proves who is asking
 )
 
 type idempotency int
@@ -43,6 +45,16 @@ type idempotency int
 const (
 	keyOptional idempotency = iota
 	keyRequired
+)
+
+// proof is what a body proves with. The addresses of such operations have no parameters.
+type proof int
+
+const (
+	// proofPassword takes a password, of which user-service makes a hash.
+	proofPassword proof = iota + 1
+	// proofToken takes a refresh token.
+	proofToken
 )
 
 // Services are the clients of the services behind the gateway.
@@ -80,9 +92,15 @@ type Server struct {
 	limiter  *ratelimit.Limiter
 	clients  clientip.Resolver
 	cors     CORS
-	slots    chan struct{}
-	bodies   chan struct{}
 	log      *slog.Logger
+	reads    *readCache
+
+	// The gates: see admit.go.
+	guard                             *ratelimit.Limiter
+	byClient, largeByClient           shares
+	open, slots, hashing              chan struct{}
+	bodies, imports                   chan struct{}
+	tokenless, credentials, passwords map[string]bool // by operationKey
 
 	api        huma.API
 	router     chi.Router
@@ -116,7 +134,15 @@ func init() {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
-		cors: o.CORS, slots: make(chan struct{}, o.MaxInFlight), bodies: make(chan struct{}, maxLargeBodies), log: o.Log, router: chi.NewRouter(),
+		cors: o.CORS, log: o.Log, router: chi.NewRouter(),
+		open: make(chan struct{}, openPerSlot*o.MaxInFlight), slots: make(chan struct{}, o.MaxInFlight),
+		hashing: make(chan struct{}, passwordsInFlight), bodies: make(chan struct{}, maxLargeBodies), imports: make(chan struct{}, maxImports),
+		guard:     ratelimit.New(nil, o.Log, time.Now),
+		tokenless: make(map[string]bool), credentials: make(map[string]bool), passwords: make(map[string]bool),
+	}
+	var err error
+	if s.reads, err = newReadCache(time.Now); err != nil {
+		return nil, err
 	}
 	s.router.Use(
 		// A name of our own: the default is the Host that the client sends, which would make a series for each that it invents.
@@ -124,12 +150,13 @@ func New(o Options) (*Server, error) {
 		s.record,
 		recoverPanics,
 		s.allowOrigins,
-		s.shed,
+		s.admit,
+		s.readBody,
+		s.work,
 		s.authenticate,
 		s.limit,
 		s.answerPreflights,
 		refuseGarbage,
-		s.limitBody,
 		chimiddleware.GetHead,
 	)
 	s.router.NotFound(nothingHere)
@@ -147,6 +174,8 @@ func New(o Options) (*Server, error) {
 	s.registerAddresses()
 	s.registerUsers()
 	s.registerCatalogue()
+	s.registerProductChanges()
+	s.registerImport()
 	s.registerStock()
 	s.registerCart()
 	s.registerOrders()
@@ -175,7 +204,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func register[I, O any](s *Server, op huma.Operation, handler func(context.Context, *I) (*O, error), codes ...string) {
 	s.operations = append(s.operations, op.OperationID)
 	authz.Table[op.OperationID].Document(&op)
-	op.MaxBodyBytes = -1 // limitBody does it, for all
+	op.MaxBodyBytes = -1 // readBody does it, for all
 	if op.Responses == nil {
 		op.Responses = make(map[string]*huma.Response)
 	}
@@ -183,6 +212,10 @@ func register[I, O any](s *Server, op huma.Operation, handler func(context.Conte
 		op.Metadata = make(map[string]any)
 	}
 	op.Metadata[metaCodes] = codes
+	key := op.Method + " " + op.Path
+	proof, _ := op.Metadata[metaProof].(proof)
+	s.tokenless[key] = authz.Table[op.OperationID].Tokenless()
+	s.credentials[key], s.passwords[key] = proof != 0, proof == proofPassword
 	huma.Register(s.api, op, handler)
 }
 

@@ -78,6 +78,8 @@ func TestSlowClients(t *testing.T) {
 	for range 3 {
 		dial("GET /api/v1/categories HTTP/1.1\r\nHost: shop\r\n\r\n") // and does not read
 	}
+	// Before that a connection without a request gives way to the next ones.
+	until(t, "the readers have asked", func() bool { return len(s.server.open) == 3 })
 	for range 25 {
 		dawdle("a slow body", rawLogin+"Content-Length: 1000\r\n\r\n{")
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,7 +24,30 @@ type adjustStockOutput struct {
 	Body     Stock
 }
 
+// StockAdjustment is an entry of the ledger: a change of what is on hand, whoever made it.
+type StockAdjustment struct {
+	ID          string    `json:"id" format:"uuid"`
+	Delta       int64     `json:"delta" doc:"The change of what is on hand."`
+	Reason      string    `json:"reason"`
+	Reference   string    `json:"reference" doc:"What caused it, such as an order's id; empty for an adjustment by hand."`
+	Actor       string    `json:"actor" doc:"Who caused it: a user's id, or a service."`
+	OnHandAfter int64     `json:"on_hand_after"`
+	At          time.Time `json:"at"`
+}
+
+type listStockAdjustmentsInput struct {
+	ByID
+	Paging
+}
+
+type listStockAdjustmentsOutput struct{ Body Page[StockAdjustment] }
+
 func (s *Server) registerStock() {
+	register(s, huma.Operation{
+		OperationID: "list-stock-adjustments", Method: http.MethodGet, Path: base + "/products/{id}/stock-adjustments",
+		Summary: "The ledger of a product's stock, newest first", Tags: []string{"stock"},
+		Description: "Every change of what is on hand, sales and returns too: the sum of all is what there is.",
+	}, s.listStockAdjustments)
 	register(s, huma.Operation{
 		OperationID: "adjust-stock", Method: http.MethodPost, Path: base + "/products/{id}/stock-adjustments", DefaultStatus: http.StatusCreated,
 		Summary: "Change the stock on hand", Tags: []string{"stock"},
@@ -40,6 +64,25 @@ func (s *Server) adjustStock(ctx context.Context, in *adjustStockInput) (*adjust
 		return nil, err
 	}
 	return &adjustStockOutput{Replayed: replayed(answer.GetReplayed()), Body: stockOf(answer.GetStock(), true)}, nil
+}
+
+func (s *Server) listStockAdjustments(ctx context.Context, in *listStockAdjustmentsInput) (*listStockAdjustmentsOutput, error) {
+	answer, err := s.services.Stock.ListStockLedger(ctx, &productv1.ListStockLedgerRequest{
+		ProductId: in.ID, PageSize: in.PageSize, PageToken: in.PageToken, IncludeTotal: in.IncludeTotal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &listStockAdjustmentsOutput{Body: Page[StockAdjustment]{
+		Items: convertAll(answer.GetEntries(), stockAdjustmentOf), NextPageToken: answer.GetNextPageToken(), TotalSize: answer.TotalSize,
+	}}, nil
+}
+
+func stockAdjustmentOf(e *productv1.StockLedgerEntry) StockAdjustment {
+	return StockAdjustment{
+		ID: e.GetId(), Delta: e.GetDelta(), Reason: e.GetReason(), Reference: e.GetReference(), Actor: e.GetActor(),
+		OnHandAfter: e.GetOnHandAfter(), At: instant(e.GetAt()),
+	}
 }
 
 // replayed is the value of Idempotency-Replayed, which is absent otherwise.

@@ -104,8 +104,8 @@ func (l *Limiter) takeShared(ctx context.Context, p Policy, client string, now t
 		if ctx.Err() != nil {
 			return Decision{}, false // the client went away, which says nothing of Redis
 		}
-		l.pausedUntil.Store(now.Add(redisPause).UnixNano())
-		if paused == 0 {
+		// Many may find out at once; one says so.
+		if l.pausedUntil.CompareAndSwap(paused, now.Add(redisPause).UnixNano()) && paused == 0 {
 			l.log.WarnContext(ctx, "rate limits are counted per replica: redis is away", "error", err)
 		}
 		return Decision{}, false

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"shop.example/cart-service/internal/domain"
+	"shop.example/platform/apperr"
 	"shop.example/platform/money"
 	productv1 "shop.example/proto/product/v1"
 )
@@ -29,6 +30,9 @@ func (p *Products) Offers(ctx context.Context, ids []uuid.UUID) (domain.Offers, 
 		request.ProductIds[i] = id.String()
 	}
 	answer, err := p.catalog.BatchGetProducts(ctx, request)
+	if apperr.KindOf(err) == apperr.DeadlineExceeded && ctx.Err() == nil {
+		return nil, apperr.DependencyUnavailable(err) // the caller has time; product-service used up what it is given
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package usecase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -12,21 +13,20 @@ import (
 
 	"shop.example/cart-service/internal/domain"
 	"shop.example/platform/apperr"
-	"shop.example/platform/auth"
 	"shop.example/platform/money"
 )
 
 // CartReader answers carts.
 type CartReader interface {
-	// Get returns the owner's cart, an empty one if there is none.
+	// Get returns the owner's cart, an empty one if there is none or if it is sealed.
 	Get(ctx context.Context, owner domain.Owner) (*domain.Cart, error)
 	// Remember keeps what is known of the products that are in the cart. It changes neither version nor expiry.
 	Remember(ctx context.Context, owner domain.Owner, known map[uuid.UUID]domain.Known) error
 }
 
 // CartWriter changes carts. Each call is one atomic change by the domain's verb of that name, refused with the domain's
-// errors and with ErrVersionMismatch unless the cart has the expected version; nil stands for any. It answers the cart
-// that came of it, and starts its lifetime anew if that is another one than before.
+// errors, with ErrVersionMismatch unless the cart has the expected version (nil stands for any), and with ErrCartMerged once it
+// is sealed. It answers the cart that came of it, and starts its lifetime anew if that is another one than before.
 type CartWriter interface {
 	Add(ctx context.Context, owner domain.Owner, line domain.Line, version *int64) (*domain.Cart, error)
 	Set(ctx context.Context, owner domain.Owner, line domain.Line, version *int64) (*domain.Cart, error)
@@ -46,20 +46,34 @@ type Users interface {
 	Check(ctx context.Context, userID uuid.UUID) error
 }
 
-// Carts is what customers do with their carts.
+// GuestTokens are how guests are known: secrets that only their clients have.
+type GuestTokens interface {
+	Sign(guest domain.GuestID) string
+	// Verify returns whose token it is, or domain.ErrCartToken.
+	Verify(token string) (domain.GuestID, error)
+}
+
+// Carts is what customers and guests do with their carts.
 type Carts struct {
-	reader   CartReader
-	writer   CartWriter
-	products Products
-	users    Users
+	ports    CartsPorts
 	currency money.Money
 	log      *slog.Logger
 	now      func() time.Time
 }
 
+// CartsPorts are what Carts needs of others.
+type CartsPorts struct {
+	Reader   CartReader
+	Writer   CartWriter
+	Merger   CartMerger
+	Products Products
+	Users    Users
+	Guests   GuestTokens
+}
+
 // NewCarts returns the use cases of carts in the currency of the given money. now is the clock.
-func NewCarts(reader CartReader, writer CartWriter, products Products, users Users, currency money.Money, log *slog.Logger, now func() time.Time) *Carts {
-	return &Carts{reader: reader, writer: writer, products: products, users: users, currency: currency, log: log, now: now}
+func NewCarts(ports CartsPorts, currency money.Money, log *slog.Logger, now func() time.Time) *Carts {
+	return &Carts{ports: ports, currency: currency, log: log, now: now}
 }
 
 // PutItem says which product, how many, and which version of the cart the customer saw; nil for any.
@@ -67,81 +81,129 @@ type PutItem struct {
 	ProductID uuid.UUID
 	Quantity  int64
 	IfVersion *int64
+	// CartToken is a guest's, "" for one who has none yet.
+	CartToken string
 }
 
-// AddItem puts more of a product into the caller's cart.
-func (c *Carts) AddItem(ctx context.Context, cmd PutItem) (domain.View, error) {
-	return c.put(ctx, cmd, c.writer.Add)
+// RemoveItem says which product, and which version of the cart the customer saw; nil for any.
+type RemoveItem struct {
+	ProductID uuid.UUID
+	IfVersion *int64
+	CartToken string
 }
 
-// SetItem makes the quantity of a product in the caller's cart what the command says; 0 takes it out.
-func (c *Carts) SetItem(ctx context.Context, cmd PutItem) (domain.View, error) {
+// AddItem puts more of a product into the caller's cart. It also answers the token of a guest, a new one if none was sent.
+func (c *Carts) AddItem(ctx context.Context, cmd PutItem) (view domain.View, cartToken string, err error) {
+	return c.put(ctx, cmd, c.ports.Writer.Add)
+}
+
+// SetItem makes the quantity of a product in the caller's cart what the command says; 0 takes it out. It answers as AddItem,
+// but taking something out of a cart that is not there makes none.
+func (c *Carts) SetItem(ctx context.Context, cmd PutItem) (view domain.View, cartToken string, err error) {
 	if cmd.Quantity == 0 {
-		return c.RemoveItem(ctx, cmd.ProductID, cmd.IfVersion)
+		return c.remove(ctx, RemoveItem{ProductID: cmd.ProductID, IfVersion: cmd.IfVersion, CartToken: cmd.CartToken})
 	}
-	return c.put(ctx, cmd, c.writer.Set)
+	return c.put(ctx, cmd, c.ports.Writer.Set)
 }
 
 // RemoveItem takes a product out of the caller's cart.
-func (c *Carts) RemoveItem(ctx context.Context, productID uuid.UUID, ifVersion *int64) (domain.View, error) {
-	_, owner, err := caller(ctx)
+func (c *Carts) RemoveItem(ctx context.Context, cmd RemoveItem) (domain.View, error) {
+	view, _, err := c.remove(ctx, cmd)
+	return view, err
+}
+
+func (c *Carts) remove(ctx context.Context, cmd RemoveItem) (domain.View, string, error) {
+	who, err := c.caller(ctx, cmd.CartToken)
 	if err != nil {
-		return domain.View{}, err
+		return domain.View{}, "", err
 	}
-	cart, err := c.writer.Remove(ctx, owner, productID, ifVersion, c.clock())
+	cart, err := c.takeOut(who, cmd.IfVersion, func() (*domain.Cart, error) {
+		return c.ports.Writer.Remove(ctx, who.owner, cmd.ProductID, cmd.IfVersion, c.clock())
+	})
 	if err != nil {
-		return domain.View{}, fmt.Errorf("remove a product: %w", err)
+		return domain.View{}, "", fmt.Errorf("remove a product: %w", err)
 	}
-	return c.price(ctx, owner, cart)
+	view, err := c.price(ctx, who.owner, cart)
+	if who.isNew {
+		who.token = "" // it has no cart
+	}
+	return view, who.token, err
 }
 
 // Clear takes everything out of the caller's cart.
-func (c *Carts) Clear(ctx context.Context, ifVersion *int64) error {
-	_, owner, err := caller(ctx)
+func (c *Carts) Clear(ctx context.Context, cartToken string, ifVersion *int64) error {
+	who, err := c.caller(ctx, cartToken)
 	if err != nil {
 		return err
 	}
-	if err := c.writer.Clear(ctx, owner, ifVersion, c.clock()); err != nil {
+	_, err = c.takeOut(who, ifVersion, func() (*domain.Cart, error) {
+		return nil, c.ports.Writer.Clear(ctx, who.owner, ifVersion, c.clock())
+	})
+	if err != nil {
 		return fmt.Errorf("clear the cart: %w", err)
 	}
 	return nil
+}
+
+// takeOut does a write that makes nothing. For a guest who has no cart, or has none any more, it is done.
+func (c *Carts) takeOut(who caller, ifVersion *int64, write func() (*domain.Cart, error)) (*domain.Cart, error) {
+	if !who.isNew {
+		cart, err := write()
+		if !errors.Is(err, domain.ErrCartMerged) {
+			return cart, err
+		}
+	}
+	none := domain.NewCart(who.owner)
+	return none, none.Expect(ifVersion)
 }
 
 // write is a verb of CartWriter that takes a line.
 type write func(ctx context.Context, owner domain.Owner, line domain.Line, version *int64) (*domain.Cart, error)
 
 // put asks user-service about the customer and product-service about the product, in parallel, before it writes.
-func (c *Carts) put(ctx context.Context, cmd PutItem, write write) (domain.View, error) {
-	userID, owner, err := caller(ctx)
+func (c *Carts) put(ctx context.Context, cmd PutItem, write write) (domain.View, string, error) {
+	who, err := c.caller(ctx, cmd.CartToken)
 	if err != nil {
-		return domain.View{}, err
+		return domain.View{}, "", err
 	}
 	if err := domain.CheckQuantity(cmd.Quantity); err != nil {
-		return domain.View{}, err
+		return domain.View{}, "", err
 	}
 	var offers domain.Offers
 	asking, askingCtx := errgroup.WithContext(ctx)
-	asking.Go(func() error { return c.checkUser(askingCtx, userID) })
+	asking.Go(func() error { return c.checkUser(askingCtx, who) })
 	asking.Go(func() (err error) {
-		offers, err = c.offersFor(askingCtx, owner, cmd.ProductID)
+		offers, err = c.offersFor(askingCtx, who, cmd.ProductID)
 		return err
 	})
 	if err := asking.Wait(); err != nil {
-		return domain.View{}, err
+		return domain.View{}, "", err
 	}
 	offer, ok := offers[cmd.ProductID]
 	if !ok || !offer.Active {
-		return domain.View{}, domain.ErrProductUnavailable
+		return domain.View{}, "", domain.ErrProductUnavailable
 	}
 
 	now := c.clock()
-	cart, err := write(ctx, owner, domain.Line{
+	line := domain.Line{
 		ProductID: cmd.ProductID, Quantity: cmd.Quantity,
 		AddedAt: now, AddedPrice: offer.Price, Known: offer.Known(now),
-	}, cmd.IfVersion)
-	if err != nil {
-		return domain.View{}, fmt.Errorf("put product %s: %w", cmd.ProductID, err)
 	}
+	cart, err := write(ctx, who.owner, line, cmd.IfVersion)
+	if errors.Is(err, domain.ErrCartMerged) {
+		// The guest signed in with that cart, and goes on without an account: in a new one.
+		who = c.newGuest()
+		cart, err = write(ctx, who.owner, line, cmd.IfVersion)
+	}
+	if err != nil {
+		return domain.View{}, "", fmt.Errorf("put product %s: %w", cmd.ProductID, err)
+	}
+	view, err := c.priceWith(ctx, who.owner, cart, offers, now)
+	return view, who.token, err
+}
+
+// priceWith prices a cart with offers that were asked for before it was changed.
+func (c *Carts) priceWith(ctx context.Context, owner domain.Owner, cart *domain.Cart, offers domain.Offers, now time.Time) (domain.View, error) {
 	for _, id := range cart.ProductIDs() {
 		if _, ok := offers[id]; !ok {
 			// Another request put something in since the cart was read, or a product is no more: ask for all again.
@@ -153,10 +215,10 @@ func (c *Carts) put(ctx context.Context, cmd PutItem, write write) (domain.View,
 
 // offersFor asks for a product and for everything that is in the cart already, so that one call does for both the decision
 // and the answer.
-func (c *Carts) offersFor(ctx context.Context, owner domain.Owner, productID uuid.UUID) (domain.Offers, error) {
-	cart, err := c.reader.Get(ctx, owner)
+func (c *Carts) offersFor(ctx context.Context, who caller, productID uuid.UUID) (domain.Offers, error) {
+	cart, err := c.read(ctx, who)
 	if err != nil {
-		return nil, fmt.Errorf("read the cart: %w", err)
+		return nil, err
 	}
 	ids := []uuid.UUID{productID}
 	for _, id := range cart.ProductIDs() {
@@ -165,7 +227,7 @@ func (c *Carts) offersFor(ctx context.Context, owner domain.Owner, productID uui
 			ids = append(ids, id)
 		}
 	}
-	offers, err := c.products.Offers(ctx, ids)
+	offers, err := c.ports.Products.Offers(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("ask for product %s: %w", productID, err)
 	}
@@ -174,8 +236,12 @@ func (c *Carts) offersFor(ctx context.Context, owner domain.Owner, productID uui
 
 // checkUser refuses users who may not act any more. While user-service is away carts go on: the access token is verified
 // and 15 minutes old at most, and what is in a cart can do no harm before a checkout.
-func (c *Carts) checkUser(ctx context.Context, userID uuid.UUID) error {
-	err := c.users.Check(ctx, userID)
+// A guest is nobody to ask about.
+func (c *Carts) checkUser(ctx context.Context, who caller) error {
+	if !who.signedIn() {
+		return nil
+	}
+	err := c.ports.Users.Check(ctx, who.userID)
 	switch apperr.KindOf(err) {
 	case apperr.Unavailable, apperr.DeadlineExceeded:
 		if ctx.Err() != nil {
@@ -189,16 +255,3 @@ func (c *Carts) checkUser(ctx context.Context, userID uuid.UUID) error {
 }
 
 func (c *Carts) clock() time.Time { return c.now().UTC().Truncate(time.Microsecond) }
-
-// caller returns the signed-in user and the owner of the cart that is meant.
-func caller(ctx context.Context) (uuid.UUID, domain.Owner, error) {
-	principal, ok := auth.FromContext(ctx)
-	if !ok {
-		return uuid.UUID{}, domain.Owner{}, domain.ErrUserUnknown
-	}
-	id, err := uuid.Parse(principal.UserID)
-	if err != nil {
-		return uuid.UUID{}, domain.Owner{}, domain.ErrUserUnknown.Wrap(err)
-	}
-	return id, domain.UserOwner(id), nil
-}

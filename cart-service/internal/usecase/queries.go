@@ -9,16 +9,27 @@ import (
 )
 
 // Get answers the caller's cart at the prices of now, or at the last known ones when product-service can't be asked.
-func (c *Carts) Get(ctx context.Context) (domain.View, error) {
-	_, owner, err := caller(ctx)
+func (c *Carts) Get(ctx context.Context, cartToken string) (domain.View, error) {
+	who, err := c.caller(ctx, cartToken)
 	if err != nil {
 		return domain.View{}, err
 	}
-	cart, err := c.reader.Get(ctx, owner)
+	cart, err := c.read(ctx, who)
 	if err != nil {
-		return domain.View{}, fmt.Errorf("read the cart: %w", err)
+		return domain.View{}, err
 	}
-	return c.price(ctx, owner, cart)
+	return c.price(ctx, who.owner, cart)
+}
+
+func (c *Carts) read(ctx context.Context, who caller) (*domain.Cart, error) {
+	if who.isNew {
+		return domain.NewCart(who.owner), nil
+	}
+	cart, err := c.ports.Reader.Get(ctx, who.owner)
+	if err != nil {
+		return nil, fmt.Errorf("read the cart: %w", err)
+	}
+	return cart, nil
 }
 
 // price asks product-service about everything in the cart, in one call.
@@ -29,7 +40,7 @@ func (c *Carts) price(ctx context.Context, owner domain.Owner, cart *domain.Cart
 		err    error
 	)
 	if len(ids) > 0 {
-		offers, err = c.products.Offers(ctx, ids)
+		offers, err = c.ports.Products.Offers(ctx, ids)
 	}
 	now := c.clock()
 	switch {
@@ -54,7 +65,7 @@ func (c *Carts) priceAt(ctx context.Context, owner domain.Owner, cart *domain.Ca
 		return domain.View{}, err
 	}
 	if news := cart.News(offers, now); len(news) > 0 {
-		if err := c.reader.Remember(ctx, owner, news); err != nil {
+		if err := c.ports.Reader.Remember(ctx, owner, news); err != nil {
 			// The answer is right without it, and the next read tries again.
 			c.log.WarnContext(ctx, "new prices were not kept", "error", err)
 		}

@@ -32,11 +32,11 @@ type step struct {
 const longStep = 2 * time.Second
 
 func newProgress(out io.Writer) *progress {
-	return &progress{out: out, terminal: isTerminal(out)}
+	return &progress{out: out, terminal: IsTerminal(out)}
 }
 
-// isTerminal says whether lines may be overwritten. /dev/null is a character device too, but nobody sees the difference there.
-func isTerminal(out io.Writer) bool {
+// IsTerminal says whether lines may be overwritten. /dev/null is a character device too, but nobody sees the difference there.
+func IsTerminal(out io.Writer) bool {
 	file, ok := out.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
 		return false

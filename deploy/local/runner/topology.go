@@ -53,6 +53,7 @@ var services = []service{
 	{cartService, "cart-service", 3, func(p *plan, _ instance) map[string]string {
 		return map[string]string{
 			"REDIS_URL": p.redis["carts"], "USER_SERVICE_ADDR": p.grpc(userService), "PRODUCT_SERVICE_ADDR": p.grpc(productService),
+			"CART_TOKEN_KEY_FILE": p.data.at("keys", devca.CartKeyFile),
 		}
 	}},
 	{orderService, "order-service", 4, func(p *plan, _ instance) map[string]string {

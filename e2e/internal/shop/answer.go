@@ -194,6 +194,9 @@ func decodeProblem(body []byte) (p Problem) {
 }
 
 func (a *Answer) resultConventions() error {
+	if a.Header.Get("Content-Type") == Lines {
+		return a.linesConventions()
+	}
 	if media, _, err := mime.ParseMediaType(a.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return fmt.Errorf("a result is %q", a.Header.Get("Content-Type"))
 	}
@@ -204,6 +207,25 @@ func (a *Answer) resultConventions() error {
 		return err
 	}
 	return plain("", result)
+}
+
+// Lines is the type of a list that is answered as it is made.
+const Lines = "application/x-ndjson"
+
+// linesConventions are those of a result, for each line.
+func (a *Answer) linesConventions() error {
+	for line := range bytes.Lines(a.Body) {
+		decoder := json.NewDecoder(bytes.NewReader(line))
+		decoder.UseNumber()
+		var result map[string]any
+		if err := decoder.Decode(&result); err != nil {
+			return fmt.Errorf("the line %q: %w", line, err)
+		}
+		if err := plain("", result); err != nil {
+			return fmt.Errorf("the line %q: %w", line, err)
+		}
+	}
+	return nil
 }
 
 // plain checks what holds for every value of the contract: no fractions, times in UTC, money with its currency, names in snake_case.

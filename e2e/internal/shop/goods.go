@@ -20,15 +20,25 @@ func Euro(cents int64) Money { return Money{cents, "EUR"} }
 
 // Product is what the shop sells.
 type Product struct {
-	ID          string   `json:"id"`
-	SKU         string   `json:"sku"`
-	Slug        string   `json:"slug"`
-	Name        string   `json:"name"`
-	Price       Money    `json:"price"`
-	CategoryIDs []string `json:"category_ids"`
-	Status      string   `json:"status"`
-	Stock       Stock    `json:"stock"`
-	Version     int64    `json:"version"`
+	ID          string    `json:"id"`
+	SKU         string    `json:"sku"`
+	Slug        string    `json:"slug"`
+	Name        string    `json:"name"`
+	Price       Money     `json:"price"`
+	SalePrice   *Money    `json:"sale_price"`
+	Discount    *Discount `json:"discount"`
+	CategoryIDs []string  `json:"category_ids"`
+	Status      string    `json:"status"`
+	Stock       Stock     `json:"stock"`
+	Version     int64     `json:"version"`
+}
+
+// Discount lowers a price for a time.
+type Discount struct {
+	Type     string     `json:"type"`
+	Value    int64      `json:"value"`
+	StartsAt *time.Time `json:"starts_at,omitempty"`
+	EndsAt   *time.Time `json:"ends_at,omitempty"`
 }
 
 // Stock is how many there are. Only staff is told OnHand and Reserved.
@@ -43,6 +53,8 @@ type Category struct {
 	ID           string     `json:"id"`
 	Slug         string     `json:"slug"`
 	Name         string     `json:"name"`
+	ParentID     *string    `json:"parent_id"`
+	Version      int64      `json:"version"`
 	ProductCount int64      `json:"product_count"`
 	Children     []Category `json:"children"`
 }

@@ -103,8 +103,8 @@ func (s Seeder) categories(ctx context.Context, categories []category, parent uu
 	return nil
 }
 
-// product adds a product and its first delivery. The delivery has a key: a seeding that was interrupted between the two is
-// completed, and one that was not adds nothing.
+// product adds a product and its first delivery. A product that never had a delivery is given it: a seeding that was
+// interrupted between the two is completed, and one that was not adds nothing. The key is for two seedings at once.
 func (s Seeder) product(ctx context.Context, p product, categories map[string]uuid.UUID) (created bool, err error) {
 	price, err := money.New(p.Price, s.Currency)
 	if err != nil {
@@ -133,6 +133,10 @@ func (s Seeder) product(ctx context.Context, p product, categories map[string]uu
 	}
 	if err != nil {
 		return false, err
+	}
+	deliveries, err := s.Queries.Ledger(ctx, usecase.LedgerQuery{ProductID: view.ID, PageSize: 1})
+	if err != nil || len(deliveries.Entries) > 0 {
+		return created, err
 	}
 	_, _, err = s.Stock.Adjust(ctx, usecase.AdjustStock{
 		ProductID: view.ID, Delta: p.Stock, Reason: "first delivery", Actor: actor, Key: "demo-" + p.SKU,

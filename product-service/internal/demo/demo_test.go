@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"shop.example/platform/auth"
 	"shop.example/product-service/internal/demo"
 	"shop.example/product-service/internal/repository/memory"
 	"shop.example/product-service/internal/usecase"
@@ -13,7 +14,7 @@ func TestSeedTwice(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
 	seeder := demo.Seeder{
-		Catalog: usecase.NewCatalog(store, store, "EUR", time.Now), Queries: usecase.NewQueries(store, store),
+		Catalog: usecase.NewCatalog(store, store, "EUR", time.Now), Queries: usecase.NewQueries(store, store, store, time.Now),
 		Stock: usecase.NewStock(store, store, store, time.Now), Currency: "EUR",
 	}
 	for i := range 2 {
@@ -25,7 +26,7 @@ func TestSeedTwice(t *testing.T) {
 			t.Errorf("seeding %d: %+v", i+1, got)
 		}
 	}
-	page, err := seeder.Queries.FindProducts(t.Context(), usecase.ProductQuery{PageSize: 100, IncludeTotal: true})
+	page, err := seeder.Queries.FindProducts(t.Context(), auth.Principal{}, usecase.ProductQuery{PageSize: 100, IncludeTotal: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,9 +37,9 @@ func TestSeedTwice(t *testing.T) {
 		if p.Stock.Available() < 1 || p.Price.Amount() < 1 || len(p.Images) == 0 || len(p.CategoryIDs) == 0 || p.Description == "" {
 			t.Errorf("not a product to try: %+v", p)
 		}
-		entries, err := store.Ledger(t.Context(), p.ID)
-		if err != nil || len(entries) != 1 {
-			t.Errorf("%s: %d deliveries, %v", p.SKU, len(entries), err)
+		deliveries, err := store.Ledger(t.Context(), usecase.LedgerQuery{ProductID: p.ID, PageSize: 2})
+		if err != nil || len(deliveries.Entries) != 1 {
+			t.Errorf("%s: %d deliveries, %v", p.SKU, len(deliveries.Entries), err)
 		}
 	}
 }

@@ -35,6 +35,56 @@ func NewCategory(id uuid.UUID, name, slug, description string, parentID uuid.UUI
 			c.Slug = "category-" + id.String()
 		}
 	}
+	if err := c.check(); err != nil {
+		return Category{}, err
+	}
+	return c, nil
+}
+
+// CategoryChange is what staff say anew about a category. What is nil stays as it is.
+type CategoryChange struct {
+	Name        *string
+	Slug        *string
+	Description *string
+	ParentID    *uuid.UUID // uuid.Nil makes it a root
+}
+
+// Change returns the category changed, one version newer unless it is the same. parents has the parent of every category,
+// uuid.Nil for a root's. Errors: one that names every field that is wrong, ErrParentMissing, ErrCategoryCycle.
+func (c Category) Change(change CategoryChange, parents map[uuid.UUID]uuid.UUID) (Category, error) {
+	next := c
+	setLine(&next.Name, change.Name)
+	set(&next.Slug, change.Slug)
+	setLine(&next.Description, change.Description)
+	set(&next.ParentID, change.ParentID)
+	if err := next.check(); err != nil {
+		return Category{}, err
+	}
+	if _, known := parents[next.ParentID]; !known && next.ParentID != uuid.Nil {
+		return Category{}, ErrParentMissing
+	}
+	above := next.ParentID
+	for range parents { // no chain is longer; and above a root there is uuid.Nil for ever
+		if above == c.ID {
+			return Category{}, ErrCategoryCycle
+		}
+		above = parents[above]
+	}
+	if next != c {
+		next.Version++
+	}
+	return next, nil
+}
+
+// Expect returns ErrCategoryChanged unless the category has the version that a caller saw; nil stands for any.
+func (c Category) Expect(version *int64) error {
+	if version != nil && *version != c.Version {
+		return ErrCategoryChanged
+	}
+	return nil
+}
+
+func (c Category) check() error {
 	var v []apperr.Violation
 	if problem := lineProblem(c.Name, maxName); problem != "" {
 		v = append(v, violation("name", problem))
@@ -46,9 +96,41 @@ func NewCategory(id uuid.UUID, name, slug, description string, parentID uuid.UUI
 		v = append(v, violation("description", problem))
 	}
 	if len(v) > 0 {
-		return Category{}, apperr.ValidationFailed(v...)
+		return apperr.ValidationFailed(v...)
 	}
-	return c, nil
+	return nil
+}
+
+// CategorySet says how many active products are in some categories, and in no others.
+type CategorySet struct {
+	CategoryIDs []uuid.UUID
+	Products    int64
+}
+
+// CountProducts sets the product count of each category: a product counts once in every category that it is in or below.
+func CountProducts(categories []Category, sets []CategorySet) {
+	parents := make(map[uuid.UUID]uuid.UUID, len(categories))
+	for _, c := range categories {
+		parents[c.ID] = c.ParentID
+	}
+	var (
+		counts = make(map[uuid.UUID]int64, len(categories))
+		above  []uuid.UUID // and the categories of a set themselves, each once
+	)
+	for _, set := range sets {
+		above = above[:0]
+		for _, id := range set.CategoryIDs {
+			for ; id != uuid.Nil && !slices.Contains(above, id); id = parents[id] {
+				above = append(above, id)
+			}
+		}
+		for _, id := range above {
+			counts[id] += set.Products
+		}
+	}
+	for i, c := range categories {
+		categories[i].ProductCount = counts[c.ID]
+	}
 }
 
 // CategoryNode is a category with what is below it.

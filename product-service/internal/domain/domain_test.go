@@ -77,7 +77,7 @@ func TestNewProductNamesEveryMistake(t *testing.T) {
 		"negative price":   {func(d *domain.ProductDetails) { d.Price = money.MustNew(-1, "EUR") }, []string{"price.amount"}},
 		"absurd price":     {func(d *domain.ProductDetails) { d.Price = money.MustNew(1_000_000_000_001, "EUR") }, []string{"price.amount"}},
 		"another currency": {func(d *domain.ProductDetails) { d.Price = money.MustNew(1, "USD") }, []string{"price.currency"}},
-		"no currency":      {func(d *domain.ProductDetails) { d.Price = money.Money{} }, []string{"price.currency"}},
+		"no currency":      {func(d *domain.ProductDetails) { d.Price = money.Money{} }, []string{"price"}},
 		"blank":            {func(d *domain.ProductDetails) { d.SKU, d.Name = " ", "\t" }, []string{"sku", "name"}},
 		"too long": {func(d *domain.ProductDetails) {
 			d.SKU, d.Name = strings.Repeat("x", 65), strings.Repeat("ä", 201)

@@ -14,6 +14,13 @@ var (
 	ErrCategoryMissing    = apperr.Missing("category")
 	ErrReservationMissing = apperr.Missing("reservation")
 
+	ErrProductChanged  = apperr.New(apperr.VersionMismatch, apperr.VersionMismatch.DefaultReason(), "The product was changed in the meantime. Read it again.")
+	ErrCategoryChanged = apperr.New(apperr.VersionMismatch, apperr.VersionMismatch.DefaultReason(), "The category was changed in the meantime. Read it again.")
+
+	ErrCategoryCycle = apperr.New(apperr.Conflict, "category_cycle", "A category can't be below itself.")
+	ErrCategoryInUse = apperr.New(apperr.Conflict, "category_in_use", "The category has products or categories below it.")
+	ErrParentMissing = apperr.InvalidField("parent_id", "There is no such category.")
+
 	ErrSKUTaken  = apperr.New(apperr.Conflict, "sku_taken", "Another product has this SKU.")
 	ErrSlugTaken = apperr.New(apperr.Conflict, "slug_taken", "This slug is in use already.")
 

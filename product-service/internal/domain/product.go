@@ -26,6 +26,8 @@ const (
 	maxCategories       = 20
 	maxImages           = 20
 	maxAttributes       = 50
+	maxAttributeName    = 100
+	maxImageURL         = 2048
 	// maxPrice is in minor units: 100 lines of 999 pieces at this price are far from the end of int64, and every sum that
 	// can occur with real prices is exact in JSON.
 	maxPrice = 1_000_000_000_000
@@ -50,13 +52,17 @@ type ProductSnapshot struct {
 	Images           []Image
 	Attributes       map[string]string
 	Status           ProductStatus
+	Discount         *Discount // nil for none
 	Version          int64
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 }
 
 // Product is something that the shop sells. Its fields hold together by the rules of NewProduct.
-type Product struct{ s ProductSnapshot }
+type Product struct {
+	s    ProductSnapshot
+	kept *ProductSnapshot // as the store has it, nil for a new one
+}
 
 // ProductDetails are what staff say about a product.
 type ProductDetails struct {
@@ -70,15 +76,16 @@ type ProductDetails struct {
 	Images           []Image
 	Attributes       map[string]string
 	Status           ProductStatus // Draft when empty
+	Discount         *Discount     // nil for none
 }
 
 // NewProduct returns a product of a shop that sells in one currency. The error names every field that is wrong.
 func NewProduct(id uuid.UUID, d ProductDetails, currency string, now time.Time) (*Product, error) {
-	p := &Product{ProductSnapshot{
+	p := &Product{s: ProductSnapshot{
 		ID: id, SKU: strings.TrimSpace(d.SKU), Slug: d.Slug, Name: strings.TrimSpace(d.Name),
 		ShortDescription: strings.TrimSpace(d.ShortDescription), Description: strings.TrimSpace(d.Description), Price: d.Price,
 		CategoryIDs: slices.Clone(d.CategoryIDs), Images: slices.Clone(d.Images), Attributes: maps.Clone(d.Attributes),
-		Status: d.Status, Version: 1, CreatedAt: now, UpdatedAt: now,
+		Status: d.Status, Discount: d.Discount.normal(), Version: 1, CreatedAt: now, UpdatedAt: now,
 	}}
 	if p.s.Status == "" {
 		p.s.Status = Draft
@@ -93,7 +100,13 @@ func NewProduct(id uuid.UUID, d ProductDetails, currency string, now time.Time) 
 }
 
 // RestoreProduct returns the product that a store has kept. It was checked when it was made.
-func RestoreProduct(s ProductSnapshot) *Product { return &Product{s} }
+func RestoreProduct(s ProductSnapshot) *Product { return &Product{s: s, kept: &s} }
+
+// Clone returns a copy that can be changed without changing p.
+func (p *Product) Clone() *Product { return &Product{p.s, p.kept} }
+
+// New reports whether no store has kept the product yet.
+func (p *Product) New() bool { return p.kept == nil }
 
 // Snapshot returns the product as plain values.
 func (p *Product) Snapshot() ProductSnapshot { return p.s }
@@ -144,9 +157,14 @@ func (p *Product) violations(currency string) []apperr.Violation {
 	if p.s.Price.Amount() > maxPrice {
 		add("price.amount", fmt.Sprintf("It must be at most %d.", int64(maxPrice)))
 	}
-	if p.s.Price.Currency() != currency {
+	switch p.s.Price.Currency() {
+	case currency:
+	case "":
+		add("price", "It must be given.")
+	default:
 		add("price.currency", fmt.Sprintf("The shop sells in %s.", currency))
 	}
+	v = append(v, p.s.Discount.violations()...)
 	if !p.s.Status.Known() {
 		add("status", "It must be draft, active or archived.")
 	}
@@ -165,6 +183,8 @@ func (p *Product) violations(currency string) []apperr.Violation {
 		// Nothing but web addresses: an image is shown by browsers, and javascript: is a URL too.
 		if u, err := url.Parse(image.URL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 			add(fmt.Sprintf("images[%d].url", i), "It must be an http or https address.")
+		} else if problem := textProblem(image.URL, maxImageURL); problem != "" {
+			add(fmt.Sprintf("images[%d].url", i), problem)
 		}
 		if problem := textProblem(image.Alt, maxShortDescription); problem != "" {
 			add(fmt.Sprintf("images[%d].alt", i), problem)
@@ -174,7 +194,7 @@ func (p *Product) violations(currency string) []apperr.Violation {
 		add("attributes", fmt.Sprintf("There must be at most %d.", maxAttributes))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.s.Attributes)) {
-		if lineProblem(name, maxName) != "" || textProblem(p.s.Attributes[name], maxShortDescription) != "" {
+		if lineProblem(name, maxAttributeName) != "" || textProblem(p.s.Attributes[name], maxShortDescription) != "" {
 			add("attributes", "Names and values must be short texts.")
 			break
 		}

@@ -3,7 +3,9 @@ package domain
 // ProductStatus says who may see and buy a product.
 type ProductStatus string
 
-// The states of a product. Only an active one is listed, and only an active one can be sold.
+// The states of a product. Only an active one is listed, and only an active one can be sold. Staff may go from each to each
+// other: archiving is how a product is taken off the list for good without being deleted, and whoever did so by mistake sets
+// the state that it had. What was promised or sold of it before stays promised and sold.
 const (
 	Draft    ProductStatus = "draft"
 	Active   ProductStatus = "active"

@@ -57,6 +57,13 @@ func (a Adjustment) Entry(after Stock) LedgerEntry {
 	}
 }
 
+// keyKept is how long a repetition under the same key is harmless; after it the key may be used anew. It is the time that the
+// shop promises for all its Idempotency-Keys.
+const keyKept = 24 * time.Hour
+
+// KeyHeld reports whether the key of an entry still belongs to it.
+func (e LedgerEntry) KeyHeld(now time.Time) bool { return now.Before(e.At.Add(keyKept)) }
+
 // RepeatedBy reports whether another adjustment under the same key asks for the same as this entry.
 func (e LedgerEntry) RepeatedBy(a Adjustment) bool {
 	return e.ProductID == a.ProductID && e.Delta == a.Delta && e.Reason == a.Reason

@@ -16,8 +16,8 @@ import (
 // StockStore changes stock by hand.
 type StockStore interface {
 	// AdjustStock applies an adjustment and enters it in the ledger, atomically. Under a key that the actor has used for the
-	// same adjustment it changes nothing and answers the first result, replayed. Errors: ErrProductMissing,
-	// ErrInsufficientStock, ErrIdempotencyKeyReused.
+	// same adjustment, and that is still held, it changes nothing and answers the first result, replayed. Errors:
+	// ErrProductMissing, ErrInsufficientStock, ErrIdempotencyKeyReused.
 	AdjustStock(ctx context.Context, a domain.Adjustment) (after domain.Stock, replayed bool, err error)
 }
 
@@ -35,12 +35,21 @@ type ReservationStore interface {
 	AddTombstone(ctx context.Context, tombstone *domain.Reservation) (added bool, err error)
 }
 
-// OverdueStore ends promises that nobody kept.
+// OverdueStore ends promises that nobody kept, and forgets what is over.
 type OverdueStore interface {
 	// ExpireReservations ends up to limit overdue reservations and returns how many. Several callers share the work: none
 	// waits for a reservation that another one has in hand.
 	ExpireReservations(ctx context.Context, now time.Time, limit int) (int, error)
+	// ForgetReservations removes up to limit reservations that have been released or expired since before a time, and
+	// returns how many. Several callers share the work.
+	ForgetReservations(ctx context.Context, before time.Time, limit int) (int, error)
 }
+
+// reservationsKept is how long a released or expired reservation is remembered, so that a late reserve, confirm or release
+// for its order is answered rightly. An order is settled within minutes and, when nobody pays it, cancelled after half an
+// hour; a month is longer than any outage through which a checkout could go on trying. Confirmed reservations are kept for
+// good: whenever their order is cancelled, what was sold goes back to the shelf by them.
+const reservationsKept = 30 * 24 * time.Hour
 
 // sweepBatch is how many reservations are ended in one transaction: few enough that the locks on their stock last
 // milliseconds, and many enough that a thousand of them are gone in ten.
@@ -137,7 +146,7 @@ func (s *Stock) Release(ctx context.Context, orderID uuid.UUID) error {
 		var added bool
 		added, err = s.reservations.AddTombstone(ctx, domain.NewTombstone(orderID, now))
 		if err == nil && !added {
-			// A reservation came in between. Reservations are never deleted, so now it is there.
+			// A reservation came in between. It is forgotten in a month at the soonest, so now it is there.
 			err = release()
 		}
 	}
@@ -149,15 +158,30 @@ func (s *Stock) Release(ctx context.Context, orderID uuid.UUID) error {
 
 // ExpireOverdue ends all promises whose time is over and returns how many it ended.
 func (s *Stock) ExpireOverdue(ctx context.Context) (int, error) {
-	total := 0
+	n, err := inBatches(func() (int, error) { return s.overdue.ExpireReservations(ctx, s.now(), sweepBatch) })
+	if err != nil {
+		return n, fmt.Errorf("expire reservations: %w", err)
+	}
+	return n, nil
+}
+
+// ForgetOld removes the reservations that nobody can ask for any more, and returns how many.
+func (s *Stock) ForgetOld(ctx context.Context) (int, error) {
+	before := s.now().Add(-reservationsKept)
+	n, err := inBatches(func() (int, error) { return s.overdue.ForgetReservations(ctx, before, sweepBatch) })
+	if err != nil {
+		return n, fmt.Errorf("forget reservations: %w", err)
+	}
+	return n, nil
+}
+
+// inBatches does work until a batch is not full, and returns how much there was.
+func inBatches(work func() (int, error)) (total int, err error) {
 	for {
-		n, err := s.overdue.ExpireReservations(ctx, s.now(), sweepBatch)
+		n, err := work()
 		total += n
-		if err != nil {
-			return total, fmt.Errorf("expire reservations: %w", err)
-		}
-		if n < sweepBatch {
-			return total, nil
+		if err != nil || n < sweepBatch {
+			return total, err
 		}
 	}
 }

@@ -2,6 +2,7 @@ package usecase_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func setup(t *testing.T) *shop {
 	s := &shop{store: memory.New(), now: time.Date(2026, 3, 1, 12, 0, 0, 123_456_789, time.UTC)}
 	clock := func() time.Time { return s.now }
 	s.catalog = usecase.NewCatalog(s.store, s.store, "EUR", clock)
-	s.queries = usecase.NewQueries(s.store, s.store)
+	s.queries = usecase.NewQueries(s.store, s.store, s.store, clock)
 	s.stock = usecase.NewStock(s.store, s.store, s.store, clock)
 	return s
 }
@@ -86,7 +87,7 @@ func TestSorts(t *testing.T) {
 		}
 	}
 	low, high := int64(1), int64(2)
-	_, err := setup(t).queries.FindProducts(t.Context(), usecase.ProductQuery{MinPrice: &high, MaxPrice: &low, PageSize: 1})
+	_, err := setup(t).queries.FindProducts(t.Context(), auth.Principal{}, usecase.ProductQuery{MinPrice: &high, MaxPrice: &low, PageSize: 1})
 	if apperr.KindOf(err) != apperr.Invalid {
 		t.Errorf("got %v", err)
 	}
@@ -143,12 +144,12 @@ func TestLedgerNamesWhoActed(t *testing.T) {
 	if err := s.stock.Confirm(t.Context(), byShop); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := s.store.Ledger(t.Context(), id)
+	page, err := s.queries.Ledger(t.Context(), usecase.LedgerQuery{ProductID: id, PageSize: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var actors []string
-	for _, e := range entries {
+	for _, e := range slices.Backward(page.Entries) {
 		actors = append(actors, e.Actor)
 	}
 	if diff := cmp.Diff([]string{"staff", "ann", "shop"}, actors); diff != "" {

@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: cart/v1/cart.proto
 
-// Package cart.v1 is the contract of cart-service. The cart is that of the user in the forwarded token.
+// Package cart.v1 is the contract of cart-service. The cart is that of the user in the forwarded token or, without one, the
+// guest's whose cart token is sent.
 
 package cartv1
 
@@ -248,7 +249,9 @@ func (x *Cart) GetStale() bool {
 }
 
 type GetCartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of a guest; ignored for a signed-in user.
+	CartToken     string `protobuf:"bytes,1,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +284,13 @@ func (x *GetCartRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetCartRequest.ProtoReflect.Descriptor instead.
 func (*GetCartRequest) Descriptor() ([]byte, []int) {
 	return file_cart_v1_cart_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetCartRequest) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
 }
 
 type GetCartResponse struct {
@@ -333,6 +343,7 @@ type AddItemRequest struct {
 	Quantity  int64                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	// The version that the caller saw; another one now is version_mismatch. Unset for any.
 	IfVersion     *int64 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	CartToken     string `protobuf:"bytes,4,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -388,9 +399,18 @@ func (x *AddItemRequest) GetIfVersion() int64 {
 	return 0
 }
 
+func (x *AddItemRequest) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
+}
+
 type AddItemResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cart          *Cart                  `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Cart  *Cart                  `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	// For a guest: the token to come back with. It is a new one if none was sent.
+	CartToken     string `protobuf:"bytes,2,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,11 +452,19 @@ func (x *AddItemResponse) GetCart() *Cart {
 	return nil
 }
 
+func (x *AddItemResponse) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
+}
+
 type SetItemRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ProductId     string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
 	Quantity      int64                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	IfVersion     *int64                 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	CartToken     string                 `protobuf:"bytes,4,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,9 +520,17 @@ func (x *SetItemRequest) GetIfVersion() int64 {
 	return 0
 }
 
+func (x *SetItemRequest) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
+}
+
 type SetItemResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cart          *Cart                  `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	CartToken     string                 `protobuf:"bytes,2,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -536,10 +572,18 @@ func (x *SetItemResponse) GetCart() *Cart {
 	return nil
 }
 
+func (x *SetItemResponse) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
+}
+
 type RemoveItemRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ProductId     string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
 	IfVersion     *int64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	CartToken     string                 `protobuf:"bytes,3,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -586,6 +630,13 @@ func (x *RemoveItemRequest) GetIfVersion() int64 {
 		return *x.IfVersion
 	}
 	return 0
+}
+
+func (x *RemoveItemRequest) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
 }
 
 type RemoveItemResponse struct {
@@ -635,6 +686,7 @@ func (x *RemoveItemResponse) GetCart() *Cart {
 type ClearCartRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	IfVersion     *int64                 `protobuf:"varint,1,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	CartToken     string                 `protobuf:"bytes,2,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -676,6 +728,13 @@ func (x *ClearCartRequest) GetIfVersion() int64 {
 	return 0
 }
 
+func (x *ClearCartRequest) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
+}
+
 type ClearCartResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -712,6 +771,94 @@ func (*ClearCartResponse) Descriptor() ([]byte, []int) {
 	return file_cart_v1_cart_proto_rawDescGZIP(), []int{11}
 }
 
+type MergeCartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CartToken     string                 `protobuf:"bytes,1,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeCartRequest) Reset() {
+	*x = MergeCartRequest{}
+	mi := &file_cart_v1_cart_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeCartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeCartRequest) ProtoMessage() {}
+
+func (x *MergeCartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cart_v1_cart_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeCartRequest.ProtoReflect.Descriptor instead.
+func (*MergeCartRequest) Descriptor() ([]byte, []int) {
+	return file_cart_v1_cart_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *MergeCartRequest) GetCartToken() string {
+	if x != nil {
+		return x.CartToken
+	}
+	return ""
+}
+
+type MergeCartResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cart          *Cart                  `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeCartResponse) Reset() {
+	*x = MergeCartResponse{}
+	mi := &file_cart_v1_cart_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeCartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeCartResponse) ProtoMessage() {}
+
+func (x *MergeCartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cart_v1_cart_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeCartResponse.ProtoReflect.Descriptor instead.
+func (*MergeCartResponse) Descriptor() ([]byte, []int) {
+	return file_cart_v1_cart_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *MergeCartResponse) GetCart() *Cart {
+	if x != nil {
+		return x.Cart
+	}
+	return nil
+}
+
 type PurchasedLine struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ProductId     string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
@@ -722,7 +869,7 @@ type PurchasedLine struct {
 
 func (x *PurchasedLine) Reset() {
 	*x = PurchasedLine{}
-	mi := &file_cart_v1_cart_proto_msgTypes[12]
+	mi := &file_cart_v1_cart_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -734,7 +881,7 @@ func (x *PurchasedLine) String() string {
 func (*PurchasedLine) ProtoMessage() {}
 
 func (x *PurchasedLine) ProtoReflect() protoreflect.Message {
-	mi := &file_cart_v1_cart_proto_msgTypes[12]
+	mi := &file_cart_v1_cart_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -747,7 +894,7 @@ func (x *PurchasedLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurchasedLine.ProtoReflect.Descriptor instead.
 func (*PurchasedLine) Descriptor() ([]byte, []int) {
-	return file_cart_v1_cart_proto_rawDescGZIP(), []int{12}
+	return file_cart_v1_cart_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PurchasedLine) GetProductId() string {
@@ -775,7 +922,7 @@ type RemovePurchasedRequest struct {
 
 func (x *RemovePurchasedRequest) Reset() {
 	*x = RemovePurchasedRequest{}
-	mi := &file_cart_v1_cart_proto_msgTypes[13]
+	mi := &file_cart_v1_cart_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +934,7 @@ func (x *RemovePurchasedRequest) String() string {
 func (*RemovePurchasedRequest) ProtoMessage() {}
 
 func (x *RemovePurchasedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cart_v1_cart_proto_msgTypes[13]
+	mi := &file_cart_v1_cart_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +947,7 @@ func (x *RemovePurchasedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePurchasedRequest.ProtoReflect.Descriptor instead.
 func (*RemovePurchasedRequest) Descriptor() ([]byte, []int) {
-	return file_cart_v1_cart_proto_rawDescGZIP(), []int{13}
+	return file_cart_v1_cart_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RemovePurchasedRequest) GetUserId() string {
@@ -832,7 +979,7 @@ type RemovePurchasedResponse struct {
 
 func (x *RemovePurchasedResponse) Reset() {
 	*x = RemovePurchasedResponse{}
-	mi := &file_cart_v1_cart_proto_msgTypes[14]
+	mi := &file_cart_v1_cart_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +991,7 @@ func (x *RemovePurchasedResponse) String() string {
 func (*RemovePurchasedResponse) ProtoMessage() {}
 
 func (x *RemovePurchasedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cart_v1_cart_proto_msgTypes[14]
+	mi := &file_cart_v1_cart_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +1004,7 @@ func (x *RemovePurchasedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePurchasedResponse.ProtoReflect.Descriptor instead.
 func (*RemovePurchasedResponse) Descriptor() ([]byte, []int) {
-	return file_cart_v1_cart_proto_rawDescGZIP(), []int{14}
+	return file_cart_v1_cart_proto_rawDescGZIP(), []int{16}
 }
 
 var File_cart_v1_cart_proto protoreflect.FileDescriptor
@@ -891,41 +1038,61 @@ const file_cart_v1_cart_proto_rawDesc = "" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12<\n" +
 	"\fprices_as_of\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"pricesAsOf\x12\x14\n" +
-	"\x05stale\x18\b \x01(\bR\x05stale\"\x10\n" +
-	"\x0eGetCartRequest\"4\n" +
+	"\x05stale\x18\b \x01(\bR\x05stale\"9\n" +
+	"\x0eGetCartRequest\x12'\n" +
+	"\n" +
+	"cart_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartToken\"4\n" +
 	"\x0fGetCartResponse\x12!\n" +
-	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"\x91\x01\n" +
+	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"\xba\x01\n" +
 	"\x0eAddItemRequest\x12'\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12#\n" +
 	"\bquantity\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bquantity\x12\"\n" +
 	"\n" +
-	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
-	"\v_if_version\"4\n" +
+	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01\x12'\n" +
+	"\n" +
+	"cart_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartTokenB\r\n" +
+	"\v_if_version\"S\n" +
 	"\x0fAddItemResponse\x12!\n" +
-	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"\x91\x01\n" +
+	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\x12\x1d\n" +
+	"\n" +
+	"cart_token\x18\x02 \x01(\tR\tcartToken\"\xba\x01\n" +
 	"\x0eSetItemRequest\x12'\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12#\n" +
 	"\bquantity\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bquantity\x12\"\n" +
 	"\n" +
-	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
-	"\v_if_version\"4\n" +
+	"if_version\x18\x03 \x01(\x03H\x00R\tifVersion\x88\x01\x01\x12'\n" +
+	"\n" +
+	"cart_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartTokenB\r\n" +
+	"\v_if_version\"S\n" +
 	"\x0fSetItemResponse\x12!\n" +
-	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"o\n" +
+	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\x12\x1d\n" +
+	"\n" +
+	"cart_token\x18\x02 \x01(\tR\tcartToken\"\x98\x01\n" +
 	"\x11RemoveItemRequest\x12'\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12\"\n" +
 	"\n" +
-	"if_version\x18\x02 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"if_version\x18\x02 \x01(\x03H\x00R\tifVersion\x88\x01\x01\x12'\n" +
+	"\n" +
+	"cart_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartTokenB\r\n" +
 	"\v_if_version\"7\n" +
 	"\x12RemoveItemResponse\x12!\n" +
-	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"E\n" +
+	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"n\n" +
 	"\x10ClearCartRequest\x12\"\n" +
 	"\n" +
-	"if_version\x18\x01 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"if_version\x18\x01 \x01(\x03H\x00R\tifVersion\x88\x01\x01\x12'\n" +
+	"\n" +
+	"cart_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartTokenB\r\n" +
 	"\v_if_version\"\x13\n" +
-	"\x11ClearCartResponse\"]\n" +
+	"\x11ClearCartResponse\"=\n" +
+	"\x10MergeCartRequest\x12)\n" +
+	"\n" +
+	"cart_token\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\tcartToken\"6\n" +
+	"\x11MergeCartResponse\x12!\n" +
+	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"]\n" +
 	"\rPurchasedLine\x12'\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12#\n" +
@@ -935,14 +1102,15 @@ const file_cart_v1_cart_proto_rawDesc = "" +
 	"\border_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x128\n" +
 	"\x05lines\x18\x03 \x03(\v2\x16.cart.v1.PurchasedLineB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05lines\"\x19\n" +
-	"\x17RemovePurchasedResponse2\xc1\x03\n" +
+	"\x17RemovePurchasedResponse2\x8a\x04\n" +
 	"\vCartService\x12A\n" +
 	"\aGetCart\x12\x17.cart.v1.GetCartRequest\x1a\x18.cart.v1.GetCartResponse\"\x03\x90\x02\x01\x12<\n" +
 	"\aAddItem\x12\x17.cart.v1.AddItemRequest\x1a\x18.cart.v1.AddItemResponse\x12A\n" +
 	"\aSetItem\x12\x17.cart.v1.SetItemRequest\x1a\x18.cart.v1.SetItemResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\n" +
 	"RemoveItem\x12\x1a.cart.v1.RemoveItemRequest\x1a\x1b.cart.v1.RemoveItemResponse\"\x03\x90\x02\x02\x12G\n" +
-	"\tClearCart\x12\x19.cart.v1.ClearCartRequest\x1a\x1a.cart.v1.ClearCartResponse\"\x03\x90\x02\x02\x12Y\n" +
+	"\tClearCart\x12\x19.cart.v1.ClearCartRequest\x1a\x1a.cart.v1.ClearCartResponse\"\x03\x90\x02\x02\x12G\n" +
+	"\tMergeCart\x12\x19.cart.v1.MergeCartRequest\x1a\x1a.cart.v1.MergeCartResponse\"\x03\x90\x02\x02\x12Y\n" +
 	"\x0fRemovePurchased\x12\x1f.cart.v1.RemovePurchasedRequest\x1a .cart.v1.RemovePurchasedResponse\"\x03\x90\x02\x02B#Z!shop.example/proto/cart/v1;cartv1b\x06proto3"
 
 var (
@@ -957,7 +1125,7 @@ func file_cart_v1_cart_proto_rawDescGZIP() []byte {
 	return file_cart_v1_cart_proto_rawDescData
 }
 
-var file_cart_v1_cart_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_cart_v1_cart_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_cart_v1_cart_proto_goTypes = []any{
 	(*CartItem)(nil),                // 0: cart.v1.CartItem
 	(*Cart)(nil),                    // 1: cart.v1.Cart
@@ -971,42 +1139,47 @@ var file_cart_v1_cart_proto_goTypes = []any{
 	(*RemoveItemResponse)(nil),      // 9: cart.v1.RemoveItemResponse
 	(*ClearCartRequest)(nil),        // 10: cart.v1.ClearCartRequest
 	(*ClearCartResponse)(nil),       // 11: cart.v1.ClearCartResponse
-	(*PurchasedLine)(nil),           // 12: cart.v1.PurchasedLine
-	(*RemovePurchasedRequest)(nil),  // 13: cart.v1.RemovePurchasedRequest
-	(*RemovePurchasedResponse)(nil), // 14: cart.v1.RemovePurchasedResponse
-	(*v1.Money)(nil),                // 15: money.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
+	(*MergeCartRequest)(nil),        // 12: cart.v1.MergeCartRequest
+	(*MergeCartResponse)(nil),       // 13: cart.v1.MergeCartResponse
+	(*PurchasedLine)(nil),           // 14: cart.v1.PurchasedLine
+	(*RemovePurchasedRequest)(nil),  // 15: cart.v1.RemovePurchasedRequest
+	(*RemovePurchasedResponse)(nil), // 16: cart.v1.RemovePurchasedResponse
+	(*v1.Money)(nil),                // 17: money.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
 }
 var file_cart_v1_cart_proto_depIdxs = []int32{
-	15, // 0: cart.v1.CartItem.unit_price:type_name -> money.v1.Money
-	15, // 1: cart.v1.CartItem.line_total:type_name -> money.v1.Money
-	15, // 2: cart.v1.CartItem.unit_price_when_added:type_name -> money.v1.Money
+	17, // 0: cart.v1.CartItem.unit_price:type_name -> money.v1.Money
+	17, // 1: cart.v1.CartItem.line_total:type_name -> money.v1.Money
+	17, // 2: cart.v1.CartItem.unit_price_when_added:type_name -> money.v1.Money
 	0,  // 3: cart.v1.Cart.items:type_name -> cart.v1.CartItem
-	15, // 4: cart.v1.Cart.subtotal:type_name -> money.v1.Money
-	16, // 5: cart.v1.Cart.expires_at:type_name -> google.protobuf.Timestamp
-	16, // 6: cart.v1.Cart.prices_as_of:type_name -> google.protobuf.Timestamp
+	17, // 4: cart.v1.Cart.subtotal:type_name -> money.v1.Money
+	18, // 5: cart.v1.Cart.expires_at:type_name -> google.protobuf.Timestamp
+	18, // 6: cart.v1.Cart.prices_as_of:type_name -> google.protobuf.Timestamp
 	1,  // 7: cart.v1.GetCartResponse.cart:type_name -> cart.v1.Cart
 	1,  // 8: cart.v1.AddItemResponse.cart:type_name -> cart.v1.Cart
 	1,  // 9: cart.v1.SetItemResponse.cart:type_name -> cart.v1.Cart
 	1,  // 10: cart.v1.RemoveItemResponse.cart:type_name -> cart.v1.Cart
-	12, // 11: cart.v1.RemovePurchasedRequest.lines:type_name -> cart.v1.PurchasedLine
-	2,  // 12: cart.v1.CartService.GetCart:input_type -> cart.v1.GetCartRequest
-	4,  // 13: cart.v1.CartService.AddItem:input_type -> cart.v1.AddItemRequest
-	6,  // 14: cart.v1.CartService.SetItem:input_type -> cart.v1.SetItemRequest
-	8,  // 15: cart.v1.CartService.RemoveItem:input_type -> cart.v1.RemoveItemRequest
-	10, // 16: cart.v1.CartService.ClearCart:input_type -> cart.v1.ClearCartRequest
-	13, // 17: cart.v1.CartService.RemovePurchased:input_type -> cart.v1.RemovePurchasedRequest
-	3,  // 18: cart.v1.CartService.GetCart:output_type -> cart.v1.GetCartResponse
-	5,  // 19: cart.v1.CartService.AddItem:output_type -> cart.v1.AddItemResponse
-	7,  // 20: cart.v1.CartService.SetItem:output_type -> cart.v1.SetItemResponse
-	9,  // 21: cart.v1.CartService.RemoveItem:output_type -> cart.v1.RemoveItemResponse
-	11, // 22: cart.v1.CartService.ClearCart:output_type -> cart.v1.ClearCartResponse
-	14, // 23: cart.v1.CartService.RemovePurchased:output_type -> cart.v1.RemovePurchasedResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	1,  // 11: cart.v1.MergeCartResponse.cart:type_name -> cart.v1.Cart
+	14, // 12: cart.v1.RemovePurchasedRequest.lines:type_name -> cart.v1.PurchasedLine
+	2,  // 13: cart.v1.CartService.GetCart:input_type -> cart.v1.GetCartRequest
+	4,  // 14: cart.v1.CartService.AddItem:input_type -> cart.v1.AddItemRequest
+	6,  // 15: cart.v1.CartService.SetItem:input_type -> cart.v1.SetItemRequest
+	8,  // 16: cart.v1.CartService.RemoveItem:input_type -> cart.v1.RemoveItemRequest
+	10, // 17: cart.v1.CartService.ClearCart:input_type -> cart.v1.ClearCartRequest
+	12, // 18: cart.v1.CartService.MergeCart:input_type -> cart.v1.MergeCartRequest
+	15, // 19: cart.v1.CartService.RemovePurchased:input_type -> cart.v1.RemovePurchasedRequest
+	3,  // 20: cart.v1.CartService.GetCart:output_type -> cart.v1.GetCartResponse
+	5,  // 21: cart.v1.CartService.AddItem:output_type -> cart.v1.AddItemResponse
+	7,  // 22: cart.v1.CartService.SetItem:output_type -> cart.v1.SetItemResponse
+	9,  // 23: cart.v1.CartService.RemoveItem:output_type -> cart.v1.RemoveItemResponse
+	11, // 24: cart.v1.CartService.ClearCart:output_type -> cart.v1.ClearCartResponse
+	13, // 25: cart.v1.CartService.MergeCart:output_type -> cart.v1.MergeCartResponse
+	16, // 26: cart.v1.CartService.RemovePurchased:output_type -> cart.v1.RemovePurchasedResponse
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_cart_v1_cart_proto_init() }
@@ -1024,7 +1197,7 @@ func file_cart_v1_cart_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cart_v1_cart_proto_rawDesc), len(file_cart_v1_cart_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,8 @@
 // - protoc             (unknown)
 // source: cart/v1/cart.proto
 
-// Package cart.v1 is the contract of cart-service. The cart is that of the user in the forwarded token.
+// Package cart.v1 is the contract of cart-service. The cart is that of the user in the forwarded token or, without one, the
+// guest's whose cart token is sent.
 
 package cartv1
 
@@ -26,6 +27,7 @@ const (
 	CartService_SetItem_FullMethodName         = "/cart.v1.CartService/SetItem"
 	CartService_RemoveItem_FullMethodName      = "/cart.v1.CartService/RemoveItem"
 	CartService_ClearCart_FullMethodName       = "/cart.v1.CartService/ClearCart"
+	CartService_MergeCart_FullMethodName       = "/cart.v1.CartService/MergeCart"
 	CartService_RemovePurchased_FullMethodName = "/cart.v1.CartService/RemovePurchased"
 )
 
@@ -43,6 +45,9 @@ type CartServiceClient interface {
 	// RemoveItem removes a product. Removing what is not there is no error.
 	RemoveItem(ctx context.Context, in *RemoveItemRequest, opts ...grpc.CallOption) (*RemoveItemResponse, error)
 	ClearCart(ctx context.Context, in *ClearCartRequest, opts ...grpc.CallOption) (*ClearCartResponse, error)
+	// MergeCart adds the lines of a guest's cart to the caller's, up to the limits, and empties it. Merging a cart once more
+	// changes nothing. Errors: invalid for a token that is not one of ours.
+	MergeCart(ctx context.Context, in *MergeCartRequest, opts ...grpc.CallOption) (*MergeCartResponse, error)
 	// RemovePurchased takes the lines of an order out of a customer's cart: quantities go down by what was bought.
 	// Idempotent by the order's id. It names the user, because order-service may call it when the user is long gone.
 	RemovePurchased(ctx context.Context, in *RemovePurchasedRequest, opts ...grpc.CallOption) (*RemovePurchasedResponse, error)
@@ -106,6 +111,16 @@ func (c *cartServiceClient) ClearCart(ctx context.Context, in *ClearCartRequest,
 	return out, nil
 }
 
+func (c *cartServiceClient) MergeCart(ctx context.Context, in *MergeCartRequest, opts ...grpc.CallOption) (*MergeCartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MergeCartResponse)
+	err := c.cc.Invoke(ctx, CartService_MergeCart_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *cartServiceClient) RemovePurchased(ctx context.Context, in *RemovePurchasedRequest, opts ...grpc.CallOption) (*RemovePurchasedResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RemovePurchasedResponse)
@@ -130,6 +145,9 @@ type CartServiceServer interface {
 	// RemoveItem removes a product. Removing what is not there is no error.
 	RemoveItem(context.Context, *RemoveItemRequest) (*RemoveItemResponse, error)
 	ClearCart(context.Context, *ClearCartRequest) (*ClearCartResponse, error)
+	// MergeCart adds the lines of a guest's cart to the caller's, up to the limits, and empties it. Merging a cart once more
+	// changes nothing. Errors: invalid for a token that is not one of ours.
+	MergeCart(context.Context, *MergeCartRequest) (*MergeCartResponse, error)
 	// RemovePurchased takes the lines of an order out of a customer's cart: quantities go down by what was bought.
 	// Idempotent by the order's id. It names the user, because order-service may call it when the user is long gone.
 	RemovePurchased(context.Context, *RemovePurchasedRequest) (*RemovePurchasedResponse, error)
@@ -157,6 +175,9 @@ func (UnimplementedCartServiceServer) RemoveItem(context.Context, *RemoveItemReq
 }
 func (UnimplementedCartServiceServer) ClearCart(context.Context, *ClearCartRequest) (*ClearCartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClearCart not implemented")
+}
+func (UnimplementedCartServiceServer) MergeCart(context.Context, *MergeCartRequest) (*MergeCartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MergeCart not implemented")
 }
 func (UnimplementedCartServiceServer) RemovePurchased(context.Context, *RemovePurchasedRequest) (*RemovePurchasedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemovePurchased not implemented")
@@ -272,6 +293,24 @@ func _CartService_ClearCart_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CartService_MergeCart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MergeCartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CartServiceServer).MergeCart(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CartService_MergeCart_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CartServiceServer).MergeCart(ctx, req.(*MergeCartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CartService_RemovePurchased_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RemovePurchasedRequest)
 	if err := dec(in); err != nil {
@@ -316,6 +355,10 @@ var CartService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ClearCart",
 			Handler:    _CartService_ClearCart_Handler,
+		},
+		{
+			MethodName: "MergeCart",
+			Handler:    _CartService_MergeCart_Handler,
 		},
 		{
 			MethodName: "RemovePurchased",

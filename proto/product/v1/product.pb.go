@@ -78,6 +78,55 @@ func (ProductStatus) EnumDescriptor() ([]byte, []int) {
 	return file_product_v1_product_proto_rawDescGZIP(), []int{0}
 }
 
+type DiscountType int32
+
+const (
+	DiscountType_DISCOUNT_TYPE_UNSPECIFIED DiscountType = 0
+	DiscountType_DISCOUNT_TYPE_PERCENT     DiscountType = 1
+	DiscountType_DISCOUNT_TYPE_FIXED       DiscountType = 2
+)
+
+// Enum value maps for DiscountType.
+var (
+	DiscountType_name = map[int32]string{
+		0: "DISCOUNT_TYPE_UNSPECIFIED",
+		1: "DISCOUNT_TYPE_PERCENT",
+		2: "DISCOUNT_TYPE_FIXED",
+	}
+	DiscountType_value = map[string]int32{
+		"DISCOUNT_TYPE_UNSPECIFIED": 0,
+		"DISCOUNT_TYPE_PERCENT":     1,
+		"DISCOUNT_TYPE_FIXED":       2,
+	}
+)
+
+func (x DiscountType) Enum() *DiscountType {
+	p := new(DiscountType)
+	*p = x
+	return p
+}
+
+func (x DiscountType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DiscountType) Descriptor() protoreflect.EnumDescriptor {
+	return file_product_v1_product_proto_enumTypes[1].Descriptor()
+}
+
+func (DiscountType) Type() protoreflect.EnumType {
+	return &file_product_v1_product_proto_enumTypes[1]
+}
+
+func (x DiscountType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DiscountType.Descriptor instead.
+func (DiscountType) EnumDescriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{1}
+}
+
 type ProductSort int32
 
 const (
@@ -121,11 +170,11 @@ func (x ProductSort) String() string {
 }
 
 func (ProductSort) Descriptor() protoreflect.EnumDescriptor {
-	return file_product_v1_product_proto_enumTypes[1].Descriptor()
+	return file_product_v1_product_proto_enumTypes[2].Descriptor()
 }
 
 func (ProductSort) Type() protoreflect.EnumType {
-	return &file_product_v1_product_proto_enumTypes[1]
+	return &file_product_v1_product_proto_enumTypes[2]
 }
 
 func (x ProductSort) Number() protoreflect.EnumNumber {
@@ -134,7 +183,60 @@ func (x ProductSort) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProductSort.Descriptor instead.
 func (ProductSort) EnumDescriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{1}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{2}
+}
+
+type ImportStatus int32
+
+const (
+	ImportStatus_IMPORT_STATUS_UNSPECIFIED ImportStatus = 0
+	ImportStatus_IMPORT_STATUS_CREATED     ImportStatus = 1
+	// Also when the line changes nothing.
+	ImportStatus_IMPORT_STATUS_UPDATED ImportStatus = 2
+	ImportStatus_IMPORT_STATUS_FAILED  ImportStatus = 3
+)
+
+// Enum value maps for ImportStatus.
+var (
+	ImportStatus_name = map[int32]string{
+		0: "IMPORT_STATUS_UNSPECIFIED",
+		1: "IMPORT_STATUS_CREATED",
+		2: "IMPORT_STATUS_UPDATED",
+		3: "IMPORT_STATUS_FAILED",
+	}
+	ImportStatus_value = map[string]int32{
+		"IMPORT_STATUS_UNSPECIFIED": 0,
+		"IMPORT_STATUS_CREATED":     1,
+		"IMPORT_STATUS_UPDATED":     2,
+		"IMPORT_STATUS_FAILED":      3,
+	}
+)
+
+func (x ImportStatus) Enum() *ImportStatus {
+	p := new(ImportStatus)
+	*p = x
+	return p
+}
+
+func (x ImportStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_product_v1_product_proto_enumTypes[3].Descriptor()
+}
+
+func (ImportStatus) Type() protoreflect.EnumType {
+	return &file_product_v1_product_proto_enumTypes[3]
+}
+
+func (x ImportStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportStatus.Descriptor instead.
+func (ImportStatus) EnumDescriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{3}
 }
 
 type Category struct {
@@ -291,6 +393,78 @@ func (x *Image) GetAlt() string {
 	return ""
 }
 
+// Discount lowers the price for a time.
+type Discount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  DiscountType           `protobuf:"varint,1,opt,name=type,proto3,enum=product.v1.DiscountType" json:"type,omitempty"`
+	// A whole percentage (1 to 100), or minor units of the price's currency.
+	Value int64 `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
+	// Unset for at once.
+	StartsAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=starts_at,json=startsAt,proto3" json:"starts_at,omitempty"`
+	// Unset for good. Not included: at this moment the discount is over.
+	EndsAt        *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Discount) Reset() {
+	*x = Discount{}
+	mi := &file_product_v1_product_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Discount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Discount) ProtoMessage() {}
+
+func (x *Discount) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Discount.ProtoReflect.Descriptor instead.
+func (*Discount) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Discount) GetType() DiscountType {
+	if x != nil {
+		return x.Type
+	}
+	return DiscountType_DISCOUNT_TYPE_UNSPECIFIED
+}
+
+func (x *Discount) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Discount) GetStartsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartsAt
+	}
+	return nil
+}
+
+func (x *Discount) GetEndsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndsAt
+	}
+	return nil
+}
+
 type Stock struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Available     int64                  `protobuf:"varint,1,opt,name=available,proto3" json:"available,omitempty"`
@@ -302,7 +476,7 @@ type Stock struct {
 
 func (x *Stock) Reset() {
 	*x = Stock{}
-	mi := &file_product_v1_product_proto_msgTypes[2]
+	mi := &file_product_v1_product_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +488,7 @@ func (x *Stock) String() string {
 func (*Stock) ProtoMessage() {}
 
 func (x *Stock) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[2]
+	mi := &file_product_v1_product_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +501,7 @@ func (x *Stock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stock.ProtoReflect.Descriptor instead.
 func (*Stock) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{2}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Stock) GetAvailable() int64 {
@@ -361,22 +535,24 @@ type Product struct {
 	Description      string                 `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"`
 	Price            *v1.Money              `protobuf:"bytes,7,opt,name=price,proto3" json:"price,omitempty"`
 	// What a customer pays now, if it is less than the price.
-	SalePrice     *v1.Money              `protobuf:"bytes,8,opt,name=sale_price,json=salePrice,proto3" json:"sale_price,omitempty"`
-	CategoryIds   []string               `protobuf:"bytes,9,rep,name=category_ids,json=categoryIds,proto3" json:"category_ids,omitempty"`
-	Images        []*Image               `protobuf:"bytes,10,rep,name=images,proto3" json:"images,omitempty"`
-	Attributes    map[string]string      `protobuf:"bytes,11,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Status        ProductStatus          `protobuf:"varint,12,opt,name=status,proto3,enum=product.v1.ProductStatus" json:"status,omitempty"`
-	Stock         *Stock                 `protobuf:"bytes,13,opt,name=stock,proto3" json:"stock,omitempty"`
-	Version       int64                  `protobuf:"varint,14,opt,name=version,proto3" json:"version,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	SalePrice   *v1.Money              `protobuf:"bytes,8,opt,name=sale_price,json=salePrice,proto3" json:"sale_price,omitempty"`
+	CategoryIds []string               `protobuf:"bytes,9,rep,name=category_ids,json=categoryIds,proto3" json:"category_ids,omitempty"`
+	Images      []*Image               `protobuf:"bytes,10,rep,name=images,proto3" json:"images,omitempty"`
+	Attributes  map[string]string      `protobuf:"bytes,11,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Status      ProductStatus          `protobuf:"varint,12,opt,name=status,proto3,enum=product.v1.ProductStatus" json:"status,omitempty"`
+	Stock       *Stock                 `protobuf:"bytes,13,opt,name=stock,proto3" json:"stock,omitempty"`
+	Version     int64                  `protobuf:"varint,14,opt,name=version,proto3" json:"version,omitempty"`
+	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	UpdatedAt   *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// As it was set, also while it does not apply. For staff; customers see it while it applies.
+	Discount      *Discount `protobuf:"bytes,17,opt,name=discount,proto3" json:"discount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Product) Reset() {
 	*x = Product{}
-	mi := &file_product_v1_product_proto_msgTypes[3]
+	mi := &file_product_v1_product_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +564,7 @@ func (x *Product) String() string {
 func (*Product) ProtoMessage() {}
 
 func (x *Product) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[3]
+	mi := &file_product_v1_product_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +577,7 @@ func (x *Product) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Product.ProtoReflect.Descriptor instead.
 func (*Product) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{3}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Product) GetId() string {
@@ -516,6 +692,13 @@ func (x *Product) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Product) GetDiscount() *Discount {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
 type CreateCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -529,7 +712,7 @@ type CreateCategoryRequest struct {
 
 func (x *CreateCategoryRequest) Reset() {
 	*x = CreateCategoryRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[4]
+	mi := &file_product_v1_product_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +724,7 @@ func (x *CreateCategoryRequest) String() string {
 func (*CreateCategoryRequest) ProtoMessage() {}
 
 func (x *CreateCategoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[4]
+	mi := &file_product_v1_product_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +737,7 @@ func (x *CreateCategoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCategoryRequest.ProtoReflect.Descriptor instead.
 func (*CreateCategoryRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{4}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateCategoryRequest) GetName() string {
@@ -594,7 +777,7 @@ type CreateCategoryResponse struct {
 
 func (x *CreateCategoryResponse) Reset() {
 	*x = CreateCategoryResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[5]
+	mi := &file_product_v1_product_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +789,7 @@ func (x *CreateCategoryResponse) String() string {
 func (*CreateCategoryResponse) ProtoMessage() {}
 
 func (x *CreateCategoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[5]
+	mi := &file_product_v1_product_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +802,7 @@ func (x *CreateCategoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCategoryResponse.ProtoReflect.Descriptor instead.
 func (*CreateCategoryResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{5}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateCategoryResponse) GetCategory() *Category {
@@ -638,7 +821,7 @@ type GetCategoryRequest struct {
 
 func (x *GetCategoryRequest) Reset() {
 	*x = GetCategoryRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[6]
+	mi := &file_product_v1_product_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +833,7 @@ func (x *GetCategoryRequest) String() string {
 func (*GetCategoryRequest) ProtoMessage() {}
 
 func (x *GetCategoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[6]
+	mi := &file_product_v1_product_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +846,7 @@ func (x *GetCategoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCategoryRequest.ProtoReflect.Descriptor instead.
 func (*GetCategoryRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{6}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetCategoryRequest) GetIdOrSlug() string {
@@ -682,7 +865,7 @@ type GetCategoryResponse struct {
 
 func (x *GetCategoryResponse) Reset() {
 	*x = GetCategoryResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[7]
+	mi := &file_product_v1_product_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +877,7 @@ func (x *GetCategoryResponse) String() string {
 func (*GetCategoryResponse) ProtoMessage() {}
 
 func (x *GetCategoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[7]
+	mi := &file_product_v1_product_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +890,7 @@ func (x *GetCategoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCategoryResponse.ProtoReflect.Descriptor instead.
 func (*GetCategoryResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{7}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetCategoryResponse) GetCategory() *Category {
@@ -725,7 +908,7 @@ type ListCategoriesRequest struct {
 
 func (x *ListCategoriesRequest) Reset() {
 	*x = ListCategoriesRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[8]
+	mi := &file_product_v1_product_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +920,7 @@ func (x *ListCategoriesRequest) String() string {
 func (*ListCategoriesRequest) ProtoMessage() {}
 
 func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[8]
+	mi := &file_product_v1_product_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +933,7 @@ func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesRequest.ProtoReflect.Descriptor instead.
 func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{8}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{9}
 }
 
 type ListCategoriesResponse struct {
@@ -762,7 +945,7 @@ type ListCategoriesResponse struct {
 
 func (x *ListCategoriesResponse) Reset() {
 	*x = ListCategoriesResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[9]
+	mi := &file_product_v1_product_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +957,7 @@ func (x *ListCategoriesResponse) String() string {
 func (*ListCategoriesResponse) ProtoMessage() {}
 
 func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[9]
+	mi := &file_product_v1_product_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +970,7 @@ func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesResponse.ProtoReflect.Descriptor instead.
 func (*ListCategoriesResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{9}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListCategoriesResponse) GetCategories() []*Category {
@@ -811,13 +994,14 @@ type CreateProductRequest struct {
 	Attributes       map[string]string `protobuf:"bytes,9,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Draft when unspecified.
 	Status        ProductStatus `protobuf:"varint,10,opt,name=status,proto3,enum=product.v1.ProductStatus" json:"status,omitempty"`
+	Discount      *Discount     `protobuf:"bytes,11,opt,name=discount,proto3" json:"discount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateProductRequest) Reset() {
 	*x = CreateProductRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[10]
+	mi := &file_product_v1_product_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +1013,7 @@ func (x *CreateProductRequest) String() string {
 func (*CreateProductRequest) ProtoMessage() {}
 
 func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[10]
+	mi := &file_product_v1_product_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +1026,7 @@ func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductRequest.ProtoReflect.Descriptor instead.
 func (*CreateProductRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{10}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateProductRequest) GetSku() string {
@@ -915,6 +1099,13 @@ func (x *CreateProductRequest) GetStatus() ProductStatus {
 	return ProductStatus_PRODUCT_STATUS_UNSPECIFIED
 }
 
+func (x *CreateProductRequest) GetDiscount() *Discount {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
 type CreateProductResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
@@ -924,7 +1115,7 @@ type CreateProductResponse struct {
 
 func (x *CreateProductResponse) Reset() {
 	*x = CreateProductResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[11]
+	mi := &file_product_v1_product_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1127,7 @@ func (x *CreateProductResponse) String() string {
 func (*CreateProductResponse) ProtoMessage() {}
 
 func (x *CreateProductResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[11]
+	mi := &file_product_v1_product_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,12 +1140,954 @@ func (x *CreateProductResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductResponse.ProtoReflect.Descriptor instead.
 func (*CreateProductResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{11}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateProductResponse) GetProduct() *Product {
 	if x != nil {
 		return x.Product
+	}
+	return nil
+}
+
+type UpdateCategoryRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	CategoryId  string                 `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
+	Name        *string                `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Slug        *string                `protobuf:"bytes,3,opt,name=slug,proto3,oneof" json:"slug,omitempty"`
+	Description *string                `protobuf:"bytes,4,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	// Empty to make it a root.
+	ParentId *string `protobuf:"bytes,5,opt,name=parent_id,json=parentId,proto3,oneof" json:"parent_id,omitempty"`
+	// The version that the caller saw; another one now is version_mismatch. Unset for any.
+	IfVersion     *int64 `protobuf:"varint,6,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCategoryRequest) Reset() {
+	*x = UpdateCategoryRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCategoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCategoryRequest) ProtoMessage() {}
+
+func (x *UpdateCategoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCategoryRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCategoryRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateCategoryRequest) GetCategoryId() string {
+	if x != nil {
+		return x.CategoryId
+	}
+	return ""
+}
+
+func (x *UpdateCategoryRequest) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *UpdateCategoryRequest) GetSlug() string {
+	if x != nil && x.Slug != nil {
+		return *x.Slug
+	}
+	return ""
+}
+
+func (x *UpdateCategoryRequest) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *UpdateCategoryRequest) GetParentId() string {
+	if x != nil && x.ParentId != nil {
+		return *x.ParentId
+	}
+	return ""
+}
+
+func (x *UpdateCategoryRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type UpdateCategoryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Category      *Category              `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCategoryResponse) Reset() {
+	*x = UpdateCategoryResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCategoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCategoryResponse) ProtoMessage() {}
+
+func (x *UpdateCategoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCategoryResponse.ProtoReflect.Descriptor instead.
+func (*UpdateCategoryResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UpdateCategoryResponse) GetCategory() *Category {
+	if x != nil {
+		return x.Category
+	}
+	return nil
+}
+
+type DeleteCategoryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CategoryId    string                 `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
+	IfVersion     *int64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCategoryRequest) Reset() {
+	*x = DeleteCategoryRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCategoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCategoryRequest) ProtoMessage() {}
+
+func (x *DeleteCategoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCategoryRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCategoryRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DeleteCategoryRequest) GetCategoryId() string {
+	if x != nil {
+		return x.CategoryId
+	}
+	return ""
+}
+
+func (x *DeleteCategoryRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type DeleteCategoryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCategoryResponse) Reset() {
+	*x = DeleteCategoryResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCategoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCategoryResponse) ProtoMessage() {}
+
+func (x *DeleteCategoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCategoryResponse.ProtoReflect.Descriptor instead.
+func (*DeleteCategoryResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{16}
+}
+
+// CategoryIds, Images and Attributes replace the whole list when they are set, with nothing if they are empty.
+type CategoryIds struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CategoryIds) Reset() {
+	*x = CategoryIds{}
+	mi := &file_product_v1_product_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CategoryIds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CategoryIds) ProtoMessage() {}
+
+func (x *CategoryIds) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CategoryIds.ProtoReflect.Descriptor instead.
+func (*CategoryIds) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CategoryIds) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+type Images struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Images        []*Image               `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Images) Reset() {
+	*x = Images{}
+	mi := &file_product_v1_product_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Images) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Images) ProtoMessage() {}
+
+func (x *Images) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Images.ProtoReflect.Descriptor instead.
+func (*Images) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Images) GetImages() []*Image {
+	if x != nil {
+		return x.Images
+	}
+	return nil
+}
+
+type Attributes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        map[string]string      `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attributes) Reset() {
+	*x = Attributes{}
+	mi := &file_product_v1_product_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attributes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attributes) ProtoMessage() {}
+
+func (x *Attributes) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attributes.ProtoReflect.Descriptor instead.
+func (*Attributes) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Attributes) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type UpdateProductRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	ProductId        string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	Sku              *string                `protobuf:"bytes,2,opt,name=sku,proto3,oneof" json:"sku,omitempty"`
+	Slug             *string                `protobuf:"bytes,3,opt,name=slug,proto3,oneof" json:"slug,omitempty"`
+	Name             *string                `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	ShortDescription *string                `protobuf:"bytes,5,opt,name=short_description,json=shortDescription,proto3,oneof" json:"short_description,omitempty"`
+	Description      *string                `protobuf:"bytes,6,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	Price            *v1.Money              `protobuf:"bytes,7,opt,name=price,proto3" json:"price,omitempty"`
+	CategoryIds      *CategoryIds           `protobuf:"bytes,8,opt,name=category_ids,json=categoryIds,proto3" json:"category_ids,omitempty"`
+	Images           *Images                `protobuf:"bytes,9,opt,name=images,proto3" json:"images,omitempty"`
+	Attributes       *Attributes            `protobuf:"bytes,10,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	Status           *ProductStatus         `protobuf:"varint,11,opt,name=status,proto3,enum=product.v1.ProductStatus,oneof" json:"status,omitempty"`
+	Discount         *Discount              `protobuf:"bytes,12,opt,name=discount,proto3" json:"discount,omitempty"`
+	// Takes the discount away; not together with a discount.
+	RemoveDiscount bool `protobuf:"varint,13,opt,name=remove_discount,json=removeDiscount,proto3" json:"remove_discount,omitempty"`
+	// The version that the caller saw; another one now is version_mismatch. Unset for any.
+	IfVersion     *int64 `protobuf:"varint,14,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateProductRequest) Reset() {
+	*x = UpdateProductRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateProductRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateProductRequest) ProtoMessage() {}
+
+func (x *UpdateProductRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateProductRequest.ProtoReflect.Descriptor instead.
+func (*UpdateProductRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *UpdateProductRequest) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *UpdateProductRequest) GetSku() string {
+	if x != nil && x.Sku != nil {
+		return *x.Sku
+	}
+	return ""
+}
+
+func (x *UpdateProductRequest) GetSlug() string {
+	if x != nil && x.Slug != nil {
+		return *x.Slug
+	}
+	return ""
+}
+
+func (x *UpdateProductRequest) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *UpdateProductRequest) GetShortDescription() string {
+	if x != nil && x.ShortDescription != nil {
+		return *x.ShortDescription
+	}
+	return ""
+}
+
+func (x *UpdateProductRequest) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *UpdateProductRequest) GetPrice() *v1.Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *UpdateProductRequest) GetCategoryIds() *CategoryIds {
+	if x != nil {
+		return x.CategoryIds
+	}
+	return nil
+}
+
+func (x *UpdateProductRequest) GetImages() *Images {
+	if x != nil {
+		return x.Images
+	}
+	return nil
+}
+
+func (x *UpdateProductRequest) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *UpdateProductRequest) GetStatus() ProductStatus {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return ProductStatus_PRODUCT_STATUS_UNSPECIFIED
+}
+
+func (x *UpdateProductRequest) GetDiscount() *Discount {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
+func (x *UpdateProductRequest) GetRemoveDiscount() bool {
+	if x != nil {
+		return x.RemoveDiscount
+	}
+	return false
+}
+
+func (x *UpdateProductRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type UpdateProductResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateProductResponse) Reset() {
+	*x = UpdateProductResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateProductResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateProductResponse) ProtoMessage() {}
+
+func (x *UpdateProductResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateProductResponse.ProtoReflect.Descriptor instead.
+func (*UpdateProductResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *UpdateProductResponse) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+type ArchiveProductRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProductId     string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	IfVersion     *int64                 `protobuf:"varint,2,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveProductRequest) Reset() {
+	*x = ArchiveProductRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveProductRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveProductRequest) ProtoMessage() {}
+
+func (x *ArchiveProductRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveProductRequest.ProtoReflect.Descriptor instead.
+func (*ArchiveProductRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ArchiveProductRequest) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ArchiveProductRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
+}
+
+type ArchiveProductResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveProductResponse) Reset() {
+	*x = ArchiveProductResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveProductResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveProductResponse) ProtoMessage() {}
+
+func (x *ArchiveProductResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveProductResponse.ProtoReflect.Descriptor instead.
+func (*ArchiveProductResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ArchiveProductResponse) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+// ImportedProduct is one line of an import. The rules are those of CreateProductRequest, but are checked for each line
+// alone. A product that is there already takes the fields that are set and keeps the others.
+type ImportedProduct struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line's number in its file, from 1, to tell the results apart.
+	Line             int64         `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	Sku              string        `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	Slug             *string       `protobuf:"bytes,3,opt,name=slug,proto3,oneof" json:"slug,omitempty"`
+	Name             *string       `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	ShortDescription *string       `protobuf:"bytes,5,opt,name=short_description,json=shortDescription,proto3,oneof" json:"short_description,omitempty"`
+	Description      *string       `protobuf:"bytes,6,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	Price            *v1.Money     `protobuf:"bytes,7,opt,name=price,proto3" json:"price,omitempty"`
+	CategoryIds      *CategoryIds  `protobuf:"bytes,8,opt,name=category_ids,json=categoryIds,proto3" json:"category_ids,omitempty"`
+	Images           *Images       `protobuf:"bytes,9,opt,name=images,proto3" json:"images,omitempty"`
+	Attributes       *Attributes   `protobuf:"bytes,10,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	Status           ProductStatus `protobuf:"varint,11,opt,name=status,proto3,enum=product.v1.ProductStatus" json:"status,omitempty"`
+	Discount         *Discount     `protobuf:"bytes,12,opt,name=discount,proto3" json:"discount,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ImportedProduct) Reset() {
+	*x = ImportedProduct{}
+	mi := &file_product_v1_product_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportedProduct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportedProduct) ProtoMessage() {}
+
+func (x *ImportedProduct) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportedProduct.ProtoReflect.Descriptor instead.
+func (*ImportedProduct) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ImportedProduct) GetLine() int64 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ImportedProduct) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *ImportedProduct) GetSlug() string {
+	if x != nil && x.Slug != nil {
+		return *x.Slug
+	}
+	return ""
+}
+
+func (x *ImportedProduct) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *ImportedProduct) GetShortDescription() string {
+	if x != nil && x.ShortDescription != nil {
+		return *x.ShortDescription
+	}
+	return ""
+}
+
+func (x *ImportedProduct) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *ImportedProduct) GetPrice() *v1.Money {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *ImportedProduct) GetCategoryIds() *CategoryIds {
+	if x != nil {
+		return x.CategoryIds
+	}
+	return nil
+}
+
+func (x *ImportedProduct) GetImages() *Images {
+	if x != nil {
+		return x.Images
+	}
+	return nil
+}
+
+func (x *ImportedProduct) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *ImportedProduct) GetStatus() ProductStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ProductStatus_PRODUCT_STATUS_UNSPECIFIED
+}
+
+func (x *ImportedProduct) GetDiscount() *Discount {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
+type ImportProductsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Products      []*ImportedProduct     `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportProductsRequest) Reset() {
+	*x = ImportProductsRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportProductsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportProductsRequest) ProtoMessage() {}
+
+func (x *ImportProductsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportProductsRequest.ProtoReflect.Descriptor instead.
+func (*ImportProductsRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ImportProductsRequest) GetProducts() []*ImportedProduct {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
+type ImportResult struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Line      int64                  `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	Status    ImportStatus           `protobuf:"varint,2,opt,name=status,proto3,enum=product.v1.ImportStatus" json:"status,omitempty"`
+	ProductId string                 `protobuf:"bytes,3,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// Why it failed: a stable code and a sentence.
+	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportResult) Reset() {
+	*x = ImportResult{}
+	mi := &file_product_v1_product_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportResult) ProtoMessage() {}
+
+func (x *ImportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportResult.ProtoReflect.Descriptor instead.
+func (*ImportResult) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ImportResult) GetLine() int64 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ImportResult) GetStatus() ImportStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ImportStatus_IMPORT_STATUS_UNSPECIFIED
+}
+
+func (x *ImportResult) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ImportResult) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ImportResult) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+type ImportProductsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the request.
+	Results       []*ImportResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportProductsResponse) Reset() {
+	*x = ImportProductsResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportProductsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportProductsResponse) ProtoMessage() {}
+
+func (x *ImportProductsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportProductsResponse.ProtoReflect.Descriptor instead.
+func (*ImportProductsResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ImportProductsResponse) GetResults() []*ImportResult {
+	if x != nil {
+		return x.Results
 	}
 	return nil
 }
@@ -968,7 +2101,7 @@ type GetProductRequest struct {
 
 func (x *GetProductRequest) Reset() {
 	*x = GetProductRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[12]
+	mi := &file_product_v1_product_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +2113,7 @@ func (x *GetProductRequest) String() string {
 func (*GetProductRequest) ProtoMessage() {}
 
 func (x *GetProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[12]
+	mi := &file_product_v1_product_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +2126,7 @@ func (x *GetProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProductRequest.ProtoReflect.Descriptor instead.
 func (*GetProductRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{12}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetProductRequest) GetIdOrSlug() string {
@@ -1012,7 +2145,7 @@ type GetProductResponse struct {
 
 func (x *GetProductResponse) Reset() {
 	*x = GetProductResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[13]
+	mi := &file_product_v1_product_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +2157,7 @@ func (x *GetProductResponse) String() string {
 func (*GetProductResponse) ProtoMessage() {}
 
 func (x *GetProductResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[13]
+	mi := &file_product_v1_product_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +2170,7 @@ func (x *GetProductResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProductResponse.ProtoReflect.Descriptor instead.
 func (*GetProductResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{13}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetProductResponse) GetProduct() *Product {
@@ -1056,7 +2189,7 @@ type BatchGetProductsRequest struct {
 
 func (x *BatchGetProductsRequest) Reset() {
 	*x = BatchGetProductsRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[14]
+	mi := &file_product_v1_product_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +2201,7 @@ func (x *BatchGetProductsRequest) String() string {
 func (*BatchGetProductsRequest) ProtoMessage() {}
 
 func (x *BatchGetProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[14]
+	mi := &file_product_v1_product_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +2214,7 @@ func (x *BatchGetProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProductsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetProductsRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{14}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BatchGetProductsRequest) GetProductIds() []string {
@@ -1100,7 +2233,7 @@ type BatchGetProductsResponse struct {
 
 func (x *BatchGetProductsResponse) Reset() {
 	*x = BatchGetProductsResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[15]
+	mi := &file_product_v1_product_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +2245,7 @@ func (x *BatchGetProductsResponse) String() string {
 func (*BatchGetProductsResponse) ProtoMessage() {}
 
 func (x *BatchGetProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[15]
+	mi := &file_product_v1_product_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +2258,7 @@ func (x *BatchGetProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProductsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetProductsResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{15}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BatchGetProductsResponse) GetProducts() []*Product {
@@ -1140,7 +2273,7 @@ type ListProductsRequest struct {
 	Query string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	// An id or a slug; descendants are included.
 	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
-	// Minor units.
+	// Minor units of the list price.
 	MinPrice      *int64      `protobuf:"varint,3,opt,name=min_price,json=minPrice,proto3,oneof" json:"min_price,omitempty"`
 	MaxPrice      *int64      `protobuf:"varint,4,opt,name=max_price,json=maxPrice,proto3,oneof" json:"max_price,omitempty"`
 	InStock       *bool       `protobuf:"varint,5,opt,name=in_stock,json=inStock,proto3,oneof" json:"in_stock,omitempty"`
@@ -1154,7 +2287,7 @@ type ListProductsRequest struct {
 
 func (x *ListProductsRequest) Reset() {
 	*x = ListProductsRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[16]
+	mi := &file_product_v1_product_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +2299,7 @@ func (x *ListProductsRequest) String() string {
 func (*ListProductsRequest) ProtoMessage() {}
 
 func (x *ListProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[16]
+	mi := &file_product_v1_product_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +2312,7 @@ func (x *ListProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProductsRequest.ProtoReflect.Descriptor instead.
 func (*ListProductsRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{16}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListProductsRequest) GetQuery() string {
@@ -1258,7 +2391,7 @@ type ListProductsResponse struct {
 
 func (x *ListProductsResponse) Reset() {
 	*x = ListProductsResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[17]
+	mi := &file_product_v1_product_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +2403,7 @@ func (x *ListProductsResponse) String() string {
 func (*ListProductsResponse) ProtoMessage() {}
 
 func (x *ListProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[17]
+	mi := &file_product_v1_product_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +2416,7 @@ func (x *ListProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProductsResponse.ProtoReflect.Descriptor instead.
 func (*ListProductsResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{17}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListProductsResponse) GetProducts() []*Product {
@@ -1320,7 +2453,7 @@ type AdjustStockRequest struct {
 
 func (x *AdjustStockRequest) Reset() {
 	*x = AdjustStockRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[18]
+	mi := &file_product_v1_product_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +2465,7 @@ func (x *AdjustStockRequest) String() string {
 func (*AdjustStockRequest) ProtoMessage() {}
 
 func (x *AdjustStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[18]
+	mi := &file_product_v1_product_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +2478,7 @@ func (x *AdjustStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustStockRequest.ProtoReflect.Descriptor instead.
 func (*AdjustStockRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{18}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AdjustStockRequest) GetProductId() string {
@@ -1387,7 +2520,7 @@ type AdjustStockResponse struct {
 
 func (x *AdjustStockResponse) Reset() {
 	*x = AdjustStockResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[19]
+	mi := &file_product_v1_product_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +2532,7 @@ func (x *AdjustStockResponse) String() string {
 func (*AdjustStockResponse) ProtoMessage() {}
 
 func (x *AdjustStockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[19]
+	mi := &file_product_v1_product_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +2545,7 @@ func (x *AdjustStockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustStockResponse.ProtoReflect.Descriptor instead.
 func (*AdjustStockResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{19}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AdjustStockResponse) GetStock() *Stock {
@@ -1429,6 +2562,231 @@ func (x *AdjustStockResponse) GetReplayed() bool {
 	return false
 }
 
+type StockLedgerEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The change of what is on hand.
+	Delta  int64  `protobuf:"varint,2,opt,name=delta,proto3" json:"delta,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What caused it, such as an order's id; empty for an adjustment by hand.
+	Reference string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Who caused it: a user's id, or a service.
+	Actor         string                 `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	OnHandAfter   int64                  `protobuf:"varint,6,opt,name=on_hand_after,json=onHandAfter,proto3" json:"on_hand_after,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StockLedgerEntry) Reset() {
+	*x = StockLedgerEntry{}
+	mi := &file_product_v1_product_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StockLedgerEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StockLedgerEntry) ProtoMessage() {}
+
+func (x *StockLedgerEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StockLedgerEntry.ProtoReflect.Descriptor instead.
+func (*StockLedgerEntry) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *StockLedgerEntry) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StockLedgerEntry) GetDelta() int64 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+func (x *StockLedgerEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *StockLedgerEntry) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *StockLedgerEntry) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *StockLedgerEntry) GetOnHandAfter() int64 {
+	if x != nil {
+		return x.OnHandAfter
+	}
+	return 0
+}
+
+func (x *StockLedgerEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type ListStockLedgerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProductId     string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	PageSize      int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	IncludeTotal  bool                   `protobuf:"varint,4,opt,name=include_total,json=includeTotal,proto3" json:"include_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStockLedgerRequest) Reset() {
+	*x = ListStockLedgerRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStockLedgerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStockLedgerRequest) ProtoMessage() {}
+
+func (x *ListStockLedgerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStockLedgerRequest.ProtoReflect.Descriptor instead.
+func (*ListStockLedgerRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ListStockLedgerRequest) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ListStockLedgerRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListStockLedgerRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListStockLedgerRequest) GetIncludeTotal() bool {
+	if x != nil {
+		return x.IncludeTotal
+	}
+	return false
+}
+
+type ListStockLedgerResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Entries []*StockLedgerEntry    `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Set when it was asked for.
+	TotalSize     *int64 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3,oneof" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStockLedgerResponse) Reset() {
+	*x = ListStockLedgerResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStockLedgerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStockLedgerResponse) ProtoMessage() {}
+
+func (x *ListStockLedgerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStockLedgerResponse.ProtoReflect.Descriptor instead.
+func (*ListStockLedgerResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListStockLedgerResponse) GetEntries() []*StockLedgerEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListStockLedgerResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListStockLedgerResponse) GetTotalSize() int64 {
+	if x != nil && x.TotalSize != nil {
+		return *x.TotalSize
+	}
+	return 0
+}
+
 type StockLine struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ProductId     string                 `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
@@ -1439,7 +2797,7 @@ type StockLine struct {
 
 func (x *StockLine) Reset() {
 	*x = StockLine{}
-	mi := &file_product_v1_product_proto_msgTypes[20]
+	mi := &file_product_v1_product_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +2809,7 @@ func (x *StockLine) String() string {
 func (*StockLine) ProtoMessage() {}
 
 func (x *StockLine) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[20]
+	mi := &file_product_v1_product_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +2822,7 @@ func (x *StockLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StockLine.ProtoReflect.Descriptor instead.
 func (*StockLine) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{20}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *StockLine) GetProductId() string {
@@ -1496,7 +2854,7 @@ type ReserveStockRequest struct {
 
 func (x *ReserveStockRequest) Reset() {
 	*x = ReserveStockRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[21]
+	mi := &file_product_v1_product_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +2866,7 @@ func (x *ReserveStockRequest) String() string {
 func (*ReserveStockRequest) ProtoMessage() {}
 
 func (x *ReserveStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[21]
+	mi := &file_product_v1_product_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +2879,7 @@ func (x *ReserveStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveStockRequest.ProtoReflect.Descriptor instead.
 func (*ReserveStockRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{21}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReserveStockRequest) GetOrderId() string {
@@ -1561,7 +2919,7 @@ type ReserveStockResponse struct {
 
 func (x *ReserveStockResponse) Reset() {
 	*x = ReserveStockResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[22]
+	mi := &file_product_v1_product_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +2931,7 @@ func (x *ReserveStockResponse) String() string {
 func (*ReserveStockResponse) ProtoMessage() {}
 
 func (x *ReserveStockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[22]
+	mi := &file_product_v1_product_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +2944,7 @@ func (x *ReserveStockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveStockResponse.ProtoReflect.Descriptor instead.
 func (*ReserveStockResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{22}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReserveStockResponse) GetExpiresAt() *timestamppb.Timestamp {
@@ -1605,7 +2963,7 @@ type ConfirmReservationRequest struct {
 
 func (x *ConfirmReservationRequest) Reset() {
 	*x = ConfirmReservationRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[23]
+	mi := &file_product_v1_product_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +2975,7 @@ func (x *ConfirmReservationRequest) String() string {
 func (*ConfirmReservationRequest) ProtoMessage() {}
 
 func (x *ConfirmReservationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[23]
+	mi := &file_product_v1_product_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +2988,7 @@ func (x *ConfirmReservationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmReservationRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmReservationRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{23}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ConfirmReservationRequest) GetOrderId() string {
@@ -1648,7 +3006,7 @@ type ConfirmReservationResponse struct {
 
 func (x *ConfirmReservationResponse) Reset() {
 	*x = ConfirmReservationResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[24]
+	mi := &file_product_v1_product_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +3018,7 @@ func (x *ConfirmReservationResponse) String() string {
 func (*ConfirmReservationResponse) ProtoMessage() {}
 
 func (x *ConfirmReservationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[24]
+	mi := &file_product_v1_product_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +3031,7 @@ func (x *ConfirmReservationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmReservationResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmReservationResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{24}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{43}
 }
 
 type ReleaseReservationRequest struct {
@@ -1685,7 +3043,7 @@ type ReleaseReservationRequest struct {
 
 func (x *ReleaseReservationRequest) Reset() {
 	*x = ReleaseReservationRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[25]
+	mi := &file_product_v1_product_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +3055,7 @@ func (x *ReleaseReservationRequest) String() string {
 func (*ReleaseReservationRequest) ProtoMessage() {}
 
 func (x *ReleaseReservationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[25]
+	mi := &file_product_v1_product_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +3068,7 @@ func (x *ReleaseReservationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseReservationRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseReservationRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{25}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReleaseReservationRequest) GetOrderId() string {
@@ -1728,7 +3086,7 @@ type ReleaseReservationResponse struct {
 
 func (x *ReleaseReservationResponse) Reset() {
 	*x = ReleaseReservationResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[26]
+	mi := &file_product_v1_product_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +3098,7 @@ func (x *ReleaseReservationResponse) String() string {
 func (*ReleaseReservationResponse) ProtoMessage() {}
 
 func (x *ReleaseReservationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[26]
+	mi := &file_product_v1_product_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +3111,7 @@ func (x *ReleaseReservationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseReservationResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseReservationResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{26}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{45}
 }
 
 type RestockItemsRequest struct {
@@ -1768,7 +3126,7 @@ type RestockItemsRequest struct {
 
 func (x *RestockItemsRequest) Reset() {
 	*x = RestockItemsRequest{}
-	mi := &file_product_v1_product_proto_msgTypes[27]
+	mi := &file_product_v1_product_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +3138,7 @@ func (x *RestockItemsRequest) String() string {
 func (*RestockItemsRequest) ProtoMessage() {}
 
 func (x *RestockItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[27]
+	mi := &file_product_v1_product_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +3151,7 @@ func (x *RestockItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestockItemsRequest.ProtoReflect.Descriptor instead.
 func (*RestockItemsRequest) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{27}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RestockItemsRequest) GetOrderId() string {
@@ -1825,7 +3183,7 @@ type RestockItemsResponse struct {
 
 func (x *RestockItemsResponse) Reset() {
 	*x = RestockItemsResponse{}
-	mi := &file_product_v1_product_proto_msgTypes[28]
+	mi := &file_product_v1_product_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +3195,7 @@ func (x *RestockItemsResponse) String() string {
 func (*RestockItemsResponse) ProtoMessage() {}
 
 func (x *RestockItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_product_v1_product_proto_msgTypes[28]
+	mi := &file_product_v1_product_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +3208,7 @@ func (x *RestockItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestockItemsResponse.ProtoReflect.Descriptor instead.
 func (*RestockItemsResponse) Descriptor() ([]byte, []int) {
-	return file_product_v1_product_proto_rawDescGZIP(), []int{28}
+	return file_product_v1_product_proto_rawDescGZIP(), []int{47}
 }
 
 var File_product_v1_product_proto protoreflect.FileDescriptor
@@ -1870,11 +3228,17 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\aversion\x18\b \x01(\x03R\aversion\"B\n" +
 	"\x05Image\x12\x1d\n" +
 	"\x03url\x18\x01 \x01(\tB\v\xbaH\br\x06\x18\x80\x10\x88\x01\x01R\x03url\x12\x1a\n" +
-	"\x03alt\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x03alt\"Z\n" +
+	"\x03alt\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x03alt\"\xd1\x01\n" +
+	"\bDiscount\x128\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x18.product.v1.DiscountTypeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04type\x12\x1d\n" +
+	"\x05value\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\x05value\x127\n" +
+	"\tstarts_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
+	"\aends_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\"Z\n" +
 	"\x05Stock\x12\x1c\n" +
 	"\tavailable\x18\x01 \x01(\x03R\tavailable\x12\x17\n" +
 	"\aon_hand\x18\x02 \x01(\x03R\x06onHand\x12\x1a\n" +
-	"\breserved\x18\x03 \x01(\x03R\breserved\"\xb7\x05\n" +
+	"\breserved\x18\x03 \x01(\x03R\breserved\"\xe9\x05\n" +
 	"\aProduct\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x12\n" +
@@ -1897,7 +3261,8 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x1a=\n" +
+	"updated_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x120\n" +
+	"\bdiscount\x18\x11 \x01(\v2\x14.product.v1.DiscountR\bdiscount\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x01\n" +
@@ -1918,7 +3283,7 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\x16ListCategoriesResponse\x124\n" +
 	"\n" +
 	"categories\x18\x01 \x03(\v2\x14.product.v1.CategoryR\n" +
-	"categories\"\xd5\x04\n" +
+	"categories\"\x87\x05\n" +
 	"\x14CreateProductRequest\x12\x1b\n" +
 	"\x03sku\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x03sku\x12\x1b\n" +
 	"\x04slug\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04slug\x12\x1e\n" +
@@ -1933,12 +3298,118 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"attributes\x18\t \x03(\v20.product.v1.CreateProductRequest.AttributesEntryB\x17\xbaH\x14\x9a\x01\x11\x102\"\x06r\x04\x10\x01\x18d*\x05r\x03\x18\xf4\x03R\n" +
 	"attributes\x12;\n" +
 	"\x06status\x18\n" +
-	" \x01(\x0e2\x19.product.v1.ProductStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\x1a=\n" +
+	" \x01(\x0e2\x19.product.v1.ProductStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\x120\n" +
+	"\bdiscount\x18\v \x01(\v2\x14.product.v1.DiscountR\bdiscount\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"F\n" +
 	"\x15CreateProductResponse\x12-\n" +
-	"\aproduct\x18\x01 \x01(\v2\x13.product.v1.ProductR\aproduct\"<\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.product.v1.ProductR\aproduct\"\xca\x02\n" +
+	"\x15UpdateCategoryRequest\x12)\n" +
+	"\vcategory_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"categoryId\x12#\n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x00R\x04name\x88\x01\x01\x12\"\n" +
+	"\x04slug\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dH\x01R\x04slug\x88\x01\x01\x12/\n" +
+	"\vdescription\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x02R\vdescription\x88\x01\x01\x12)\n" +
+	"\tparent_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18$H\x03R\bparentId\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"if_version\x18\x06 \x01(\x03H\x04R\tifVersion\x88\x01\x01B\a\n" +
+	"\x05_nameB\a\n" +
+	"\x05_slugB\x0e\n" +
+	"\f_descriptionB\f\n" +
+	"\n" +
+	"_parent_idB\r\n" +
+	"\v_if_version\"J\n" +
+	"\x16UpdateCategoryResponse\x120\n" +
+	"\bcategory\x18\x01 \x01(\v2\x14.product.v1.CategoryR\bcategory\"u\n" +
+	"\x15DeleteCategoryRequest\x12)\n" +
+	"\vcategory_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"categoryId\x12\"\n" +
+	"\n" +
+	"if_version\x18\x02 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"\v_if_version\"\x18\n" +
+	"\x16DeleteCategoryResponse\"2\n" +
+	"\vCategoryIds\x12#\n" +
+	"\x03ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x14\x18\x01\"\x05r\x03\xb0\x01\x01R\x03ids\"=\n" +
+	"\x06Images\x123\n" +
+	"\x06images\x18\x01 \x03(\v2\x11.product.v1.ImageB\b\xbaH\x05\x92\x01\x02\x10\x14R\x06images\"\x9c\x01\n" +
+	"\n" +
+	"Attributes\x12S\n" +
+	"\x06values\x18\x01 \x03(\v2\".product.v1.Attributes.ValuesEntryB\x17\xbaH\x14\x9a\x01\x11\x102\"\x06r\x04\x10\x01\x18d*\x05r\x03\x18\xf4\x03R\x06values\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfc\x05\n" +
+	"\x14UpdateProductRequest\x12'\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12 \n" +
+	"\x03sku\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x03sku\x88\x01\x01\x12\"\n" +
+	"\x04slug\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dH\x01R\x04slug\x88\x01\x01\x12#\n" +
+	"\x04name\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x02R\x04name\x88\x01\x01\x12:\n" +
+	"\x11short_description\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03H\x03R\x10shortDescription\x88\x01\x01\x120\n" +
+	"\vdescription\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01H\x04R\vdescription\x88\x01\x01\x12%\n" +
+	"\x05price\x18\a \x01(\v2\x0f.money.v1.MoneyR\x05price\x12:\n" +
+	"\fcategory_ids\x18\b \x01(\v2\x17.product.v1.CategoryIdsR\vcategoryIds\x12*\n" +
+	"\x06images\x18\t \x01(\v2\x12.product.v1.ImagesR\x06images\x126\n" +
+	"\n" +
+	"attributes\x18\n" +
+	" \x01(\v2\x16.product.v1.AttributesR\n" +
+	"attributes\x12B\n" +
+	"\x06status\x18\v \x01(\x0e2\x19.product.v1.ProductStatusB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x05R\x06status\x88\x01\x01\x120\n" +
+	"\bdiscount\x18\f \x01(\v2\x14.product.v1.DiscountR\bdiscount\x12'\n" +
+	"\x0fremove_discount\x18\r \x01(\bR\x0eremoveDiscount\x12\"\n" +
+	"\n" +
+	"if_version\x18\x0e \x01(\x03H\x06R\tifVersion\x88\x01\x01B\x06\n" +
+	"\x04_skuB\a\n" +
+	"\x05_slugB\a\n" +
+	"\x05_nameB\x14\n" +
+	"\x12_short_descriptionB\x0e\n" +
+	"\f_descriptionB\t\n" +
+	"\a_statusB\r\n" +
+	"\v_if_version\"F\n" +
+	"\x15UpdateProductResponse\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.product.v1.ProductR\aproduct\"s\n" +
+	"\x15ArchiveProductRequest\x12'\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12\"\n" +
+	"\n" +
+	"if_version\x18\x02 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"\v_if_version\"G\n" +
+	"\x16ArchiveProductResponse\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.product.v1.ProductR\aproduct\"\xd7\x04\n" +
+	"\x0fImportedProduct\x12\x1b\n" +
+	"\x04line\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\x04line\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x17\n" +
+	"\x04slug\x18\x03 \x01(\tH\x00R\x04slug\x88\x01\x01\x12\x17\n" +
+	"\x04name\x18\x04 \x01(\tH\x01R\x04name\x88\x01\x01\x120\n" +
+	"\x11short_description\x18\x05 \x01(\tH\x02R\x10shortDescription\x88\x01\x01\x12%\n" +
+	"\vdescription\x18\x06 \x01(\tH\x03R\vdescription\x88\x01\x01\x12-\n" +
+	"\x05price\x18\a \x01(\v2\x0f.money.v1.MoneyB\x06\xbaH\x03\xd8\x01\x03R\x05price\x12B\n" +
+	"\fcategory_ids\x18\b \x01(\v2\x17.product.v1.CategoryIdsB\x06\xbaH\x03\xd8\x01\x03R\vcategoryIds\x122\n" +
+	"\x06images\x18\t \x01(\v2\x12.product.v1.ImagesB\x06\xbaH\x03\xd8\x01\x03R\x06images\x12>\n" +
+	"\n" +
+	"attributes\x18\n" +
+	" \x01(\v2\x16.product.v1.AttributesB\x06\xbaH\x03\xd8\x01\x03R\n" +
+	"attributes\x121\n" +
+	"\x06status\x18\v \x01(\x0e2\x19.product.v1.ProductStatusR\x06status\x128\n" +
+	"\bdiscount\x18\f \x01(\v2\x14.product.v1.DiscountB\x06\xbaH\x03\xd8\x01\x03R\bdiscountB\a\n" +
+	"\x05_slugB\a\n" +
+	"\x05_nameB\x14\n" +
+	"\x12_short_descriptionB\x0e\n" +
+	"\f_description\"]\n" +
+	"\x15ImportProductsRequest\x12D\n" +
+	"\bproducts\x18\x01 \x03(\v2\x1b.product.v1.ImportedProductB\v\xbaH\b\x92\x01\x05\b\x01\x10\xf4\x03R\bproducts\"\x9f\x01\n" +
+	"\fImportResult\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\x03R\x04line\x120\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x18.product.v1.ImportStatusR\x06status\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x03 \x01(\tR\tproductId\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"L\n" +
+	"\x16ImportProductsResponse\x122\n" +
+	"\aresults\x18\x01 \x03(\v2\x18.product.v1.ImportResultR\aresults\"<\n" +
 	"\x11GetProductRequest\x12'\n" +
 	"\n" +
 	"id_or_slug\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\bidOrSlug\"C\n" +
@@ -1980,7 +3451,28 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKey\"Z\n" +
 	"\x13AdjustStockResponse\x12'\n" +
 	"\x05stock\x18\x01 \x01(\v2\x11.product.v1.StockR\x05stock\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"]\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xd4\x01\n" +
+	"\x10StockLedgerEntry\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05delta\x18\x02 \x01(\x03R\x05delta\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1c\n" +
+	"\treference\x18\x04 \x01(\tR\treference\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\"\n" +
+	"\ron_hand_after\x18\x06 \x01(\x03R\vonHandAfter\x12*\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb7\x01\n" +
+	"\x16ListStockLedgerRequest\x12'\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12&\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12#\n" +
+	"\rinclude_total\x18\x04 \x01(\bR\fincludeTotal\"\xac\x01\n" +
+	"\x17ListStockLedgerResponse\x126\n" +
+	"\aentries\x18\x01 \x03(\v2\x1c.product.v1.StockLedgerEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\"\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\x03H\x00R\ttotalSize\x88\x01\x01B\r\n" +
+	"\v_total_size\"]\n" +
 	"\tStockLine\x12'\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tproductId\x12'\n" +
@@ -2011,25 +3503,40 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n" +
 	"\x15PRODUCT_STATUS_ACTIVE\x10\x02\x12\x1b\n" +
-	"\x17PRODUCT_STATUS_ARCHIVED\x10\x03*\xb0\x01\n" +
+	"\x17PRODUCT_STATUS_ARCHIVED\x10\x03*a\n" +
+	"\fDiscountType\x12\x1d\n" +
+	"\x19DISCOUNT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15DISCOUNT_TYPE_PERCENT\x10\x01\x12\x17\n" +
+	"\x13DISCOUNT_TYPE_FIXED\x10\x02*\xb0\x01\n" +
 	"\vProductSort\x12\x1c\n" +
 	"\x18PRODUCT_SORT_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRODUCT_SORT_NEWEST\x10\x01\x12\x1a\n" +
 	"\x16PRODUCT_SORT_PRICE_ASC\x10\x02\x12\x1b\n" +
 	"\x17PRODUCT_SORT_PRICE_DESC\x10\x03\x12\x15\n" +
 	"\x11PRODUCT_SORT_NAME\x10\x04\x12\x1a\n" +
-	"\x16PRODUCT_SORT_RELEVANCE\x10\x052\x80\x05\n" +
+	"\x16PRODUCT_SORT_RELEVANCE\x10\x05*}\n" +
+	"\fImportStatus\x12\x1d\n" +
+	"\x19IMPORT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15IMPORT_STATUS_CREATED\x10\x01\x12\x19\n" +
+	"\x15IMPORT_STATUS_UPDATED\x10\x02\x12\x18\n" +
+	"\x14IMPORT_STATUS_FAILED\x10\x032\xbf\b\n" +
 	"\x0eCatalogService\x12W\n" +
 	"\x0eCreateCategory\x12!.product.v1.CreateCategoryRequest\x1a\".product.v1.CreateCategoryResponse\x12S\n" +
 	"\vGetCategory\x12\x1e.product.v1.GetCategoryRequest\x1a\x1f.product.v1.GetCategoryResponse\"\x03\x90\x02\x01\x12\\\n" +
-	"\x0eListCategories\x12!.product.v1.ListCategoriesRequest\x1a\".product.v1.ListCategoriesResponse\"\x03\x90\x02\x01\x12T\n" +
-	"\rCreateProduct\x12 .product.v1.CreateProductRequest\x1a!.product.v1.CreateProductResponse\x12P\n" +
+	"\x0eListCategories\x12!.product.v1.ListCategoriesRequest\x1a\".product.v1.ListCategoriesResponse\"\x03\x90\x02\x01\x12W\n" +
+	"\x0eUpdateCategory\x12!.product.v1.UpdateCategoryRequest\x1a\".product.v1.UpdateCategoryResponse\x12W\n" +
+	"\x0eDeleteCategory\x12!.product.v1.DeleteCategoryRequest\x1a\".product.v1.DeleteCategoryResponse\x12T\n" +
+	"\rCreateProduct\x12 .product.v1.CreateProductRequest\x1a!.product.v1.CreateProductResponse\x12T\n" +
+	"\rUpdateProduct\x12 .product.v1.UpdateProductRequest\x1a!.product.v1.UpdateProductResponse\x12W\n" +
+	"\x0eArchiveProduct\x12!.product.v1.ArchiveProductRequest\x1a\".product.v1.ArchiveProductResponse\x12\\\n" +
+	"\x0eImportProducts\x12!.product.v1.ImportProductsRequest\x1a\".product.v1.ImportProductsResponse\"\x03\x90\x02\x02\x12P\n" +
 	"\n" +
 	"GetProduct\x12\x1d.product.v1.GetProductRequest\x1a\x1e.product.v1.GetProductResponse\"\x03\x90\x02\x01\x12b\n" +
 	"\x10BatchGetProducts\x12#.product.v1.BatchGetProductsRequest\x1a$.product.v1.BatchGetProductsResponse\"\x03\x90\x02\x01\x12V\n" +
-	"\fListProducts\x12\x1f.product.v1.ListProductsRequest\x1a .product.v1.ListProductsResponse\"\x03\x90\x02\x012\xe2\x03\n" +
+	"\fListProducts\x12\x1f.product.v1.ListProductsRequest\x1a .product.v1.ListProductsResponse\"\x03\x90\x02\x012\xc3\x04\n" +
 	"\fStockService\x12N\n" +
-	"\vAdjustStock\x12\x1e.product.v1.AdjustStockRequest\x1a\x1f.product.v1.AdjustStockResponse\x12V\n" +
+	"\vAdjustStock\x12\x1e.product.v1.AdjustStockRequest\x1a\x1f.product.v1.AdjustStockResponse\x12_\n" +
+	"\x0fListStockLedger\x12\".product.v1.ListStockLedgerRequest\x1a#.product.v1.ListStockLedgerResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\fReserveStock\x12\x1f.product.v1.ReserveStockRequest\x1a .product.v1.ReserveStockResponse\"\x03\x90\x02\x02\x12h\n" +
 	"\x12ConfirmReservation\x12%.product.v1.ConfirmReservationRequest\x1a&.product.v1.ConfirmReservationResponse\"\x03\x90\x02\x02\x12h\n" +
 	"\x12ReleaseReservation\x12%.product.v1.ReleaseReservationRequest\x1a&.product.v1.ReleaseReservationResponse\"\x03\x90\x02\x02\x12V\n" +
@@ -2047,100 +3554,161 @@ func file_product_v1_product_proto_rawDescGZIP() []byte {
 	return file_product_v1_product_proto_rawDescData
 }
 
-var file_product_v1_product_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_product_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_product_v1_product_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_product_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_product_v1_product_proto_goTypes = []any{
 	(ProductStatus)(0),                 // 0: product.v1.ProductStatus
-	(ProductSort)(0),                   // 1: product.v1.ProductSort
-	(*Category)(nil),                   // 2: product.v1.Category
-	(*Image)(nil),                      // 3: product.v1.Image
-	(*Stock)(nil),                      // 4: product.v1.Stock
-	(*Product)(nil),                    // 5: product.v1.Product
-	(*CreateCategoryRequest)(nil),      // 6: product.v1.CreateCategoryRequest
-	(*CreateCategoryResponse)(nil),     // 7: product.v1.CreateCategoryResponse
-	(*GetCategoryRequest)(nil),         // 8: product.v1.GetCategoryRequest
-	(*GetCategoryResponse)(nil),        // 9: product.v1.GetCategoryResponse
-	(*ListCategoriesRequest)(nil),      // 10: product.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),     // 11: product.v1.ListCategoriesResponse
-	(*CreateProductRequest)(nil),       // 12: product.v1.CreateProductRequest
-	(*CreateProductResponse)(nil),      // 13: product.v1.CreateProductResponse
-	(*GetProductRequest)(nil),          // 14: product.v1.GetProductRequest
-	(*GetProductResponse)(nil),         // 15: product.v1.GetProductResponse
-	(*BatchGetProductsRequest)(nil),    // 16: product.v1.BatchGetProductsRequest
-	(*BatchGetProductsResponse)(nil),   // 17: product.v1.BatchGetProductsResponse
-	(*ListProductsRequest)(nil),        // 18: product.v1.ListProductsRequest
-	(*ListProductsResponse)(nil),       // 19: product.v1.ListProductsResponse
-	(*AdjustStockRequest)(nil),         // 20: product.v1.AdjustStockRequest
-	(*AdjustStockResponse)(nil),        // 21: product.v1.AdjustStockResponse
-	(*StockLine)(nil),                  // 22: product.v1.StockLine
-	(*ReserveStockRequest)(nil),        // 23: product.v1.ReserveStockRequest
-	(*ReserveStockResponse)(nil),       // 24: product.v1.ReserveStockResponse
-	(*ConfirmReservationRequest)(nil),  // 25: product.v1.ConfirmReservationRequest
-	(*ConfirmReservationResponse)(nil), // 26: product.v1.ConfirmReservationResponse
-	(*ReleaseReservationRequest)(nil),  // 27: product.v1.ReleaseReservationRequest
-	(*ReleaseReservationResponse)(nil), // 28: product.v1.ReleaseReservationResponse
-	(*RestockItemsRequest)(nil),        // 29: product.v1.RestockItemsRequest
-	(*RestockItemsResponse)(nil),       // 30: product.v1.RestockItemsResponse
-	nil,                                // 31: product.v1.Product.AttributesEntry
-	nil,                                // 32: product.v1.CreateProductRequest.AttributesEntry
-	(*v1.Money)(nil),                   // 33: money.v1.Money
-	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
+	(DiscountType)(0),                  // 1: product.v1.DiscountType
+	(ProductSort)(0),                   // 2: product.v1.ProductSort
+	(ImportStatus)(0),                  // 3: product.v1.ImportStatus
+	(*Category)(nil),                   // 4: product.v1.Category
+	(*Image)(nil),                      // 5: product.v1.Image
+	(*Discount)(nil),                   // 6: product.v1.Discount
+	(*Stock)(nil),                      // 7: product.v1.Stock
+	(*Product)(nil),                    // 8: product.v1.Product
+	(*CreateCategoryRequest)(nil),      // 9: product.v1.CreateCategoryRequest
+	(*CreateCategoryResponse)(nil),     // 10: product.v1.CreateCategoryResponse
+	(*GetCategoryRequest)(nil),         // 11: product.v1.GetCategoryRequest
+	(*GetCategoryResponse)(nil),        // 12: product.v1.GetCategoryResponse
+	(*ListCategoriesRequest)(nil),      // 13: product.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),     // 14: product.v1.ListCategoriesResponse
+	(*CreateProductRequest)(nil),       // 15: product.v1.CreateProductRequest
+	(*CreateProductResponse)(nil),      // 16: product.v1.CreateProductResponse
+	(*UpdateCategoryRequest)(nil),      // 17: product.v1.UpdateCategoryRequest
+	(*UpdateCategoryResponse)(nil),     // 18: product.v1.UpdateCategoryResponse
+	(*DeleteCategoryRequest)(nil),      // 19: product.v1.DeleteCategoryRequest
+	(*DeleteCategoryResponse)(nil),     // 20: product.v1.DeleteCategoryResponse
+	(*CategoryIds)(nil),                // 21: product.v1.CategoryIds
+	(*Images)(nil),                     // 22: product.v1.Images
+	(*Attributes)(nil),                 // 23: product.v1.Attributes
+	(*UpdateProductRequest)(nil),       // 24: product.v1.UpdateProductRequest
+	(*UpdateProductResponse)(nil),      // 25: product.v1.UpdateProductResponse
+	(*ArchiveProductRequest)(nil),      // 26: product.v1.ArchiveProductRequest
+	(*ArchiveProductResponse)(nil),     // 27: product.v1.ArchiveProductResponse
+	(*ImportedProduct)(nil),            // 28: product.v1.ImportedProduct
+	(*ImportProductsRequest)(nil),      // 29: product.v1.ImportProductsRequest
+	(*ImportResult)(nil),               // 30: product.v1.ImportResult
+	(*ImportProductsResponse)(nil),     // 31: product.v1.ImportProductsResponse
+	(*GetProductRequest)(nil),          // 32: product.v1.GetProductRequest
+	(*GetProductResponse)(nil),         // 33: product.v1.GetProductResponse
+	(*BatchGetProductsRequest)(nil),    // 34: product.v1.BatchGetProductsRequest
+	(*BatchGetProductsResponse)(nil),   // 35: product.v1.BatchGetProductsResponse
+	(*ListProductsRequest)(nil),        // 36: product.v1.ListProductsRequest
+	(*ListProductsResponse)(nil),       // 37: product.v1.ListProductsResponse
+	(*AdjustStockRequest)(nil),         // 38: product.v1.AdjustStockRequest
+	(*AdjustStockResponse)(nil),        // 39: product.v1.AdjustStockResponse
+	(*StockLedgerEntry)(nil),           // 40: product.v1.StockLedgerEntry
+	(*ListStockLedgerRequest)(nil),     // 41: product.v1.ListStockLedgerRequest
+	(*ListStockLedgerResponse)(nil),    // 42: product.v1.ListStockLedgerResponse
+	(*StockLine)(nil),                  // 43: product.v1.StockLine
+	(*ReserveStockRequest)(nil),        // 44: product.v1.ReserveStockRequest
+	(*ReserveStockResponse)(nil),       // 45: product.v1.ReserveStockResponse
+	(*ConfirmReservationRequest)(nil),  // 46: product.v1.ConfirmReservationRequest
+	(*ConfirmReservationResponse)(nil), // 47: product.v1.ConfirmReservationResponse
+	(*ReleaseReservationRequest)(nil),  // 48: product.v1.ReleaseReservationRequest
+	(*ReleaseReservationResponse)(nil), // 49: product.v1.ReleaseReservationResponse
+	(*RestockItemsRequest)(nil),        // 50: product.v1.RestockItemsRequest
+	(*RestockItemsResponse)(nil),       // 51: product.v1.RestockItemsResponse
+	nil,                                // 52: product.v1.Product.AttributesEntry
+	nil,                                // 53: product.v1.CreateProductRequest.AttributesEntry
+	nil,                                // 54: product.v1.Attributes.ValuesEntry
+	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
+	(*v1.Money)(nil),                   // 56: money.v1.Money
 }
 var file_product_v1_product_proto_depIdxs = []int32{
-	2,  // 0: product.v1.Category.children:type_name -> product.v1.Category
-	33, // 1: product.v1.Product.price:type_name -> money.v1.Money
-	33, // 2: product.v1.Product.sale_price:type_name -> money.v1.Money
-	3,  // 3: product.v1.Product.images:type_name -> product.v1.Image
-	31, // 4: product.v1.Product.attributes:type_name -> product.v1.Product.AttributesEntry
-	0,  // 5: product.v1.Product.status:type_name -> product.v1.ProductStatus
-	4,  // 6: product.v1.Product.stock:type_name -> product.v1.Stock
-	34, // 7: product.v1.Product.created_at:type_name -> google.protobuf.Timestamp
-	34, // 8: product.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
-	2,  // 9: product.v1.CreateCategoryResponse.category:type_name -> product.v1.Category
-	2,  // 10: product.v1.GetCategoryResponse.category:type_name -> product.v1.Category
-	2,  // 11: product.v1.ListCategoriesResponse.categories:type_name -> product.v1.Category
-	33, // 12: product.v1.CreateProductRequest.price:type_name -> money.v1.Money
-	3,  // 13: product.v1.CreateProductRequest.images:type_name -> product.v1.Image
-	32, // 14: product.v1.CreateProductRequest.attributes:type_name -> product.v1.CreateProductRequest.AttributesEntry
-	0,  // 15: product.v1.CreateProductRequest.status:type_name -> product.v1.ProductStatus
-	5,  // 16: product.v1.CreateProductResponse.product:type_name -> product.v1.Product
-	5,  // 17: product.v1.GetProductResponse.product:type_name -> product.v1.Product
-	5,  // 18: product.v1.BatchGetProductsResponse.products:type_name -> product.v1.Product
-	1,  // 19: product.v1.ListProductsRequest.sort:type_name -> product.v1.ProductSort
-	5,  // 20: product.v1.ListProductsResponse.products:type_name -> product.v1.Product
-	4,  // 21: product.v1.AdjustStockResponse.stock:type_name -> product.v1.Stock
-	22, // 22: product.v1.ReserveStockRequest.lines:type_name -> product.v1.StockLine
-	34, // 23: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
-	22, // 24: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
-	6,  // 25: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
-	8,  // 26: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
-	10, // 27: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
-	12, // 28: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
-	14, // 29: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
-	16, // 30: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
-	18, // 31: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
-	20, // 32: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
-	23, // 33: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
-	25, // 34: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
-	27, // 35: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
-	29, // 36: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
-	7,  // 37: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
-	9,  // 38: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
-	11, // 39: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
-	13, // 40: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
-	15, // 41: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
-	17, // 42: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
-	19, // 43: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
-	21, // 44: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
-	24, // 45: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
-	26, // 46: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
-	28, // 47: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
-	30, // 48: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
-	37, // [37:49] is the sub-list for method output_type
-	25, // [25:37] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	4,  // 0: product.v1.Category.children:type_name -> product.v1.Category
+	1,  // 1: product.v1.Discount.type:type_name -> product.v1.DiscountType
+	55, // 2: product.v1.Discount.starts_at:type_name -> google.protobuf.Timestamp
+	55, // 3: product.v1.Discount.ends_at:type_name -> google.protobuf.Timestamp
+	56, // 4: product.v1.Product.price:type_name -> money.v1.Money
+	56, // 5: product.v1.Product.sale_price:type_name -> money.v1.Money
+	5,  // 6: product.v1.Product.images:type_name -> product.v1.Image
+	52, // 7: product.v1.Product.attributes:type_name -> product.v1.Product.AttributesEntry
+	0,  // 8: product.v1.Product.status:type_name -> product.v1.ProductStatus
+	7,  // 9: product.v1.Product.stock:type_name -> product.v1.Stock
+	55, // 10: product.v1.Product.created_at:type_name -> google.protobuf.Timestamp
+	55, // 11: product.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
+	6,  // 12: product.v1.Product.discount:type_name -> product.v1.Discount
+	4,  // 13: product.v1.CreateCategoryResponse.category:type_name -> product.v1.Category
+	4,  // 14: product.v1.GetCategoryResponse.category:type_name -> product.v1.Category
+	4,  // 15: product.v1.ListCategoriesResponse.categories:type_name -> product.v1.Category
+	56, // 16: product.v1.CreateProductRequest.price:type_name -> money.v1.Money
+	5,  // 17: product.v1.CreateProductRequest.images:type_name -> product.v1.Image
+	53, // 18: product.v1.CreateProductRequest.attributes:type_name -> product.v1.CreateProductRequest.AttributesEntry
+	0,  // 19: product.v1.CreateProductRequest.status:type_name -> product.v1.ProductStatus
+	6,  // 20: product.v1.CreateProductRequest.discount:type_name -> product.v1.Discount
+	8,  // 21: product.v1.CreateProductResponse.product:type_name -> product.v1.Product
+	4,  // 22: product.v1.UpdateCategoryResponse.category:type_name -> product.v1.Category
+	5,  // 23: product.v1.Images.images:type_name -> product.v1.Image
+	54, // 24: product.v1.Attributes.values:type_name -> product.v1.Attributes.ValuesEntry
+	56, // 25: product.v1.UpdateProductRequest.price:type_name -> money.v1.Money
+	21, // 26: product.v1.UpdateProductRequest.category_ids:type_name -> product.v1.CategoryIds
+	22, // 27: product.v1.UpdateProductRequest.images:type_name -> product.v1.Images
+	23, // 28: product.v1.UpdateProductRequest.attributes:type_name -> product.v1.Attributes
+	0,  // 29: product.v1.UpdateProductRequest.status:type_name -> product.v1.ProductStatus
+	6,  // 30: product.v1.UpdateProductRequest.discount:type_name -> product.v1.Discount
+	8,  // 31: product.v1.UpdateProductResponse.product:type_name -> product.v1.Product
+	8,  // 32: product.v1.ArchiveProductResponse.product:type_name -> product.v1.Product
+	56, // 33: product.v1.ImportedProduct.price:type_name -> money.v1.Money
+	21, // 34: product.v1.ImportedProduct.category_ids:type_name -> product.v1.CategoryIds
+	22, // 35: product.v1.ImportedProduct.images:type_name -> product.v1.Images
+	23, // 36: product.v1.ImportedProduct.attributes:type_name -> product.v1.Attributes
+	0,  // 37: product.v1.ImportedProduct.status:type_name -> product.v1.ProductStatus
+	6,  // 38: product.v1.ImportedProduct.discount:type_name -> product.v1.Discount
+	28, // 39: product.v1.ImportProductsRequest.products:type_name -> product.v1.ImportedProduct
+	3,  // 40: product.v1.ImportResult.status:type_name -> product.v1.ImportStatus
+	30, // 41: product.v1.ImportProductsResponse.results:type_name -> product.v1.ImportResult
+	8,  // 42: product.v1.GetProductResponse.product:type_name -> product.v1.Product
+	8,  // 43: product.v1.BatchGetProductsResponse.products:type_name -> product.v1.Product
+	2,  // 44: product.v1.ListProductsRequest.sort:type_name -> product.v1.ProductSort
+	8,  // 45: product.v1.ListProductsResponse.products:type_name -> product.v1.Product
+	7,  // 46: product.v1.AdjustStockResponse.stock:type_name -> product.v1.Stock
+	55, // 47: product.v1.StockLedgerEntry.at:type_name -> google.protobuf.Timestamp
+	40, // 48: product.v1.ListStockLedgerResponse.entries:type_name -> product.v1.StockLedgerEntry
+	43, // 49: product.v1.ReserveStockRequest.lines:type_name -> product.v1.StockLine
+	55, // 50: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
+	43, // 51: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
+	9,  // 52: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
+	11, // 53: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
+	13, // 54: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
+	17, // 55: product.v1.CatalogService.UpdateCategory:input_type -> product.v1.UpdateCategoryRequest
+	19, // 56: product.v1.CatalogService.DeleteCategory:input_type -> product.v1.DeleteCategoryRequest
+	15, // 57: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
+	24, // 58: product.v1.CatalogService.UpdateProduct:input_type -> product.v1.UpdateProductRequest
+	26, // 59: product.v1.CatalogService.ArchiveProduct:input_type -> product.v1.ArchiveProductRequest
+	29, // 60: product.v1.CatalogService.ImportProducts:input_type -> product.v1.ImportProductsRequest
+	32, // 61: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
+	34, // 62: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
+	36, // 63: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
+	38, // 64: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
+	41, // 65: product.v1.StockService.ListStockLedger:input_type -> product.v1.ListStockLedgerRequest
+	44, // 66: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
+	46, // 67: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
+	48, // 68: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
+	50, // 69: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
+	10, // 70: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
+	12, // 71: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
+	14, // 72: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
+	18, // 73: product.v1.CatalogService.UpdateCategory:output_type -> product.v1.UpdateCategoryResponse
+	20, // 74: product.v1.CatalogService.DeleteCategory:output_type -> product.v1.DeleteCategoryResponse
+	16, // 75: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
+	25, // 76: product.v1.CatalogService.UpdateProduct:output_type -> product.v1.UpdateProductResponse
+	27, // 77: product.v1.CatalogService.ArchiveProduct:output_type -> product.v1.ArchiveProductResponse
+	31, // 78: product.v1.CatalogService.ImportProducts:output_type -> product.v1.ImportProductsResponse
+	33, // 79: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
+	35, // 80: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
+	37, // 81: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
+	39, // 82: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
+	42, // 83: product.v1.StockService.ListStockLedger:output_type -> product.v1.ListStockLedgerResponse
+	45, // 84: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
+	47, // 85: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
+	49, // 86: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
+	51, // 87: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
+	70, // [70:88] is the sub-list for method output_type
+	52, // [52:70] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_product_v1_product_proto_init() }
@@ -2148,15 +3716,21 @@ func file_product_v1_product_proto_init() {
 	if File_product_v1_product_proto != nil {
 		return
 	}
-	file_product_v1_product_proto_msgTypes[16].OneofWrappers = []any{}
-	file_product_v1_product_proto_msgTypes[17].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[13].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[15].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[20].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[22].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[24].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[32].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[33].OneofWrappers = []any{}
+	file_product_v1_product_proto_msgTypes[38].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_product_v1_product_proto_rawDesc), len(file_product_v1_product_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   31,
+			NumEnums:      4,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -24,7 +24,12 @@ const (
 	CatalogService_CreateCategory_FullMethodName   = "/product.v1.CatalogService/CreateCategory"
 	CatalogService_GetCategory_FullMethodName      = "/product.v1.CatalogService/GetCategory"
 	CatalogService_ListCategories_FullMethodName   = "/product.v1.CatalogService/ListCategories"
+	CatalogService_UpdateCategory_FullMethodName   = "/product.v1.CatalogService/UpdateCategory"
+	CatalogService_DeleteCategory_FullMethodName   = "/product.v1.CatalogService/DeleteCategory"
 	CatalogService_CreateProduct_FullMethodName    = "/product.v1.CatalogService/CreateProduct"
+	CatalogService_UpdateProduct_FullMethodName    = "/product.v1.CatalogService/UpdateProduct"
+	CatalogService_ArchiveProduct_FullMethodName   = "/product.v1.CatalogService/ArchiveProduct"
+	CatalogService_ImportProducts_FullMethodName   = "/product.v1.CatalogService/ImportProducts"
 	CatalogService_GetProduct_FullMethodName       = "/product.v1.CatalogService/GetProduct"
 	CatalogService_BatchGetProducts_FullMethodName = "/product.v1.CatalogService/BatchGetProducts"
 	CatalogService_ListProducts_FullMethodName     = "/product.v1.CatalogService/ListProducts"
@@ -42,14 +47,30 @@ type CatalogServiceClient interface {
 	GetCategory(ctx context.Context, in *GetCategoryRequest, opts ...grpc.CallOption) (*GetCategoryResponse, error)
 	// ListCategories answers the whole tree.
 	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
+	// UpdateCategory changes the fields that are set. Errors: not_found, version_mismatch, conflict slug_taken, conflict
+	// category_cycle, invalid for an unknown parent.
+	UpdateCategory(ctx context.Context, in *UpdateCategoryRequest, opts ...grpc.CallOption) (*UpdateCategoryResponse, error)
+	// DeleteCategory removes a category that has neither products nor children. Errors: not_found, version_mismatch, conflict
+	// category_in_use.
+	DeleteCategory(ctx context.Context, in *DeleteCategoryRequest, opts ...grpc.CallOption) (*DeleteCategoryResponse, error)
 	// CreateProduct adds a product with no stock. Errors: conflict sku_taken or slug_taken, invalid.
 	CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*CreateProductResponse, error)
+	// UpdateProduct changes the fields that are set. Errors: not_found, version_mismatch, conflict sku_taken or slug_taken,
+	// invalid.
+	UpdateProduct(ctx context.Context, in *UpdateProductRequest, opts ...grpc.CallOption) (*UpdateProductResponse, error)
+	// ArchiveProduct takes a product off sale; orders and the ledger go on naming it, and UpdateProduct can bring it back.
+	// Archiving an archived one changes nothing. Errors: not_found, version_mismatch.
+	ArchiveProduct(ctx context.Context, in *ArchiveProductRequest, opts ...grpc.CallOption) (*ArchiveProductResponse, error)
+	// ImportProducts creates or updates products by SKU, each alone: one that is refused does not keep the others from being
+	// kept. It can be repeated with the same outcome.
+	ImportProducts(ctx context.Context, in *ImportProductsRequest, opts ...grpc.CallOption) (*ImportProductsResponse, error)
 	// GetProduct answers a product by id or slug. What the caller may not see is not_found.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*GetProductResponse, error)
 	// BatchGetProducts answers what a cart or an order needs of up to 100 products, inactive ones included.
 	// Unknown ids are left out; the order of the answer is not that of the request.
 	BatchGetProducts(ctx context.Context, in *BatchGetProductsRequest, opts ...grpc.CallOption) (*BatchGetProductsResponse, error)
-	// ListProducts answers a page of active products. Errors: invalid for a page token that is not from the same query.
+	// ListProducts answers a page of active products. Prices are filtered and sorted by the list price, also while a discount
+	// applies. Errors: invalid for a page token that is not from the same query.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 }
 
@@ -91,10 +112,60 @@ func (c *catalogServiceClient) ListCategories(ctx context.Context, in *ListCateg
 	return out, nil
 }
 
+func (c *catalogServiceClient) UpdateCategory(ctx context.Context, in *UpdateCategoryRequest, opts ...grpc.CallOption) (*UpdateCategoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateCategoryResponse)
+	err := c.cc.Invoke(ctx, CatalogService_UpdateCategory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogServiceClient) DeleteCategory(ctx context.Context, in *DeleteCategoryRequest, opts ...grpc.CallOption) (*DeleteCategoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteCategoryResponse)
+	err := c.cc.Invoke(ctx, CatalogService_DeleteCategory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *catalogServiceClient) CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*CreateProductResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateProductResponse)
 	err := c.cc.Invoke(ctx, CatalogService_CreateProduct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogServiceClient) UpdateProduct(ctx context.Context, in *UpdateProductRequest, opts ...grpc.CallOption) (*UpdateProductResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateProductResponse)
+	err := c.cc.Invoke(ctx, CatalogService_UpdateProduct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogServiceClient) ArchiveProduct(ctx context.Context, in *ArchiveProductRequest, opts ...grpc.CallOption) (*ArchiveProductResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ArchiveProductResponse)
+	err := c.cc.Invoke(ctx, CatalogService_ArchiveProduct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogServiceClient) ImportProducts(ctx context.Context, in *ImportProductsRequest, opts ...grpc.CallOption) (*ImportProductsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportProductsResponse)
+	err := c.cc.Invoke(ctx, CatalogService_ImportProducts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +214,30 @@ type CatalogServiceServer interface {
 	GetCategory(context.Context, *GetCategoryRequest) (*GetCategoryResponse, error)
 	// ListCategories answers the whole tree.
 	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)
+	// UpdateCategory changes the fields that are set. Errors: not_found, version_mismatch, conflict slug_taken, conflict
+	// category_cycle, invalid for an unknown parent.
+	UpdateCategory(context.Context, *UpdateCategoryRequest) (*UpdateCategoryResponse, error)
+	// DeleteCategory removes a category that has neither products nor children. Errors: not_found, version_mismatch, conflict
+	// category_in_use.
+	DeleteCategory(context.Context, *DeleteCategoryRequest) (*DeleteCategoryResponse, error)
 	// CreateProduct adds a product with no stock. Errors: conflict sku_taken or slug_taken, invalid.
 	CreateProduct(context.Context, *CreateProductRequest) (*CreateProductResponse, error)
+	// UpdateProduct changes the fields that are set. Errors: not_found, version_mismatch, conflict sku_taken or slug_taken,
+	// invalid.
+	UpdateProduct(context.Context, *UpdateProductRequest) (*UpdateProductResponse, error)
+	// ArchiveProduct takes a product off sale; orders and the ledger go on naming it, and UpdateProduct can bring it back.
+	// Archiving an archived one changes nothing. Errors: not_found, version_mismatch.
+	ArchiveProduct(context.Context, *ArchiveProductRequest) (*ArchiveProductResponse, error)
+	// ImportProducts creates or updates products by SKU, each alone: one that is refused does not keep the others from being
+	// kept. It can be repeated with the same outcome.
+	ImportProducts(context.Context, *ImportProductsRequest) (*ImportProductsResponse, error)
 	// GetProduct answers a product by id or slug. What the caller may not see is not_found.
 	GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error)
 	// BatchGetProducts answers what a cart or an order needs of up to 100 products, inactive ones included.
 	// Unknown ids are left out; the order of the answer is not that of the request.
 	BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error)
-	// ListProducts answers a page of active products. Errors: invalid for a page token that is not from the same query.
+	// ListProducts answers a page of active products. Prices are filtered and sorted by the list price, also while a discount
+	// applies. Errors: invalid for a page token that is not from the same query.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	mustEmbedUnimplementedCatalogServiceServer()
 }
@@ -171,8 +258,23 @@ func (UnimplementedCatalogServiceServer) GetCategory(context.Context, *GetCatego
 func (UnimplementedCatalogServiceServer) ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCategories not implemented")
 }
+func (UnimplementedCatalogServiceServer) UpdateCategory(context.Context, *UpdateCategoryRequest) (*UpdateCategoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCategory not implemented")
+}
+func (UnimplementedCatalogServiceServer) DeleteCategory(context.Context, *DeleteCategoryRequest) (*DeleteCategoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteCategory not implemented")
+}
 func (UnimplementedCatalogServiceServer) CreateProduct(context.Context, *CreateProductRequest) (*CreateProductResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateProduct not implemented")
+}
+func (UnimplementedCatalogServiceServer) UpdateProduct(context.Context, *UpdateProductRequest) (*UpdateProductResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateProduct not implemented")
+}
+func (UnimplementedCatalogServiceServer) ArchiveProduct(context.Context, *ArchiveProductRequest) (*ArchiveProductResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ArchiveProduct not implemented")
+}
+func (UnimplementedCatalogServiceServer) ImportProducts(context.Context, *ImportProductsRequest) (*ImportProductsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportProducts not implemented")
 }
 func (UnimplementedCatalogServiceServer) GetProduct(context.Context, *GetProductRequest) (*GetProductResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetProduct not implemented")
@@ -258,6 +360,42 @@ func _CatalogService_ListCategories_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CatalogService_UpdateCategory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateCategoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).UpdateCategory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_UpdateCategory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).UpdateCategory(ctx, req.(*UpdateCategoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogService_DeleteCategory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteCategoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).DeleteCategory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_DeleteCategory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).DeleteCategory(ctx, req.(*DeleteCategoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CatalogService_CreateProduct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateProductRequest)
 	if err := dec(in); err != nil {
@@ -272,6 +410,60 @@ func _CatalogService_CreateProduct_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CatalogServiceServer).CreateProduct(ctx, req.(*CreateProductRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogService_UpdateProduct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateProductRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).UpdateProduct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_UpdateProduct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).UpdateProduct(ctx, req.(*UpdateProductRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogService_ArchiveProduct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ArchiveProductRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).ArchiveProduct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_ArchiveProduct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).ArchiveProduct(ctx, req.(*ArchiveProductRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogService_ImportProducts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportProductsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).ImportProducts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_ImportProducts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).ImportProducts(ctx, req.(*ImportProductsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -350,8 +542,28 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CatalogService_ListCategories_Handler,
 		},
 		{
+			MethodName: "UpdateCategory",
+			Handler:    _CatalogService_UpdateCategory_Handler,
+		},
+		{
+			MethodName: "DeleteCategory",
+			Handler:    _CatalogService_DeleteCategory_Handler,
+		},
+		{
 			MethodName: "CreateProduct",
 			Handler:    _CatalogService_CreateProduct_Handler,
+		},
+		{
+			MethodName: "UpdateProduct",
+			Handler:    _CatalogService_UpdateProduct_Handler,
+		},
+		{
+			MethodName: "ArchiveProduct",
+			Handler:    _CatalogService_ArchiveProduct_Handler,
+		},
+		{
+			MethodName: "ImportProducts",
+			Handler:    _CatalogService_ImportProducts_Handler,
 		},
 		{
 			MethodName: "GetProduct",
@@ -372,6 +584,7 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	StockService_AdjustStock_FullMethodName        = "/product.v1.StockService/AdjustStock"
+	StockService_ListStockLedger_FullMethodName    = "/product.v1.StockService/ListStockLedger"
 	StockService_ReserveStock_FullMethodName       = "/product.v1.StockService/ReserveStock"
 	StockService_ConfirmReservation_FullMethodName = "/product.v1.StockService/ConfirmReservation"
 	StockService_ReleaseReservation_FullMethodName = "/product.v1.StockService/ReleaseReservation"
@@ -386,6 +599,8 @@ const (
 type StockServiceClient interface {
 	// AdjustStock changes what is on hand by a signed amount. Below what is reserved: conflict insufficient_stock.
 	AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...grpc.CallOption) (*AdjustStockResponse, error)
+	// ListStockLedger answers the changes of what is on hand of a product, the newest first.
+	ListStockLedger(ctx context.Context, in *ListStockLedgerRequest, opts ...grpc.CallOption) (*ListStockLedgerResponse, error)
 	// ReserveStock promises all lines to an order or none. It is idempotent by the order's id: the same lines again answer
 	// the same reservation. Other lines replace those of a reservation that is not confirmed, all or none, if they come with
 	// a higher revision; else they are conflict reservation_differs. Too little: conflict out_of_stock, with a violation for
@@ -417,6 +632,16 @@ func (c *stockServiceClient) AdjustStock(ctx context.Context, in *AdjustStockReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AdjustStockResponse)
 	err := c.cc.Invoke(ctx, StockService_AdjustStock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stockServiceClient) ListStockLedger(ctx context.Context, in *ListStockLedgerRequest, opts ...grpc.CallOption) (*ListStockLedgerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStockLedgerResponse)
+	err := c.cc.Invoke(ctx, StockService_ListStockLedger_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -471,6 +696,8 @@ func (c *stockServiceClient) RestockItems(ctx context.Context, in *RestockItemsR
 type StockServiceServer interface {
 	// AdjustStock changes what is on hand by a signed amount. Below what is reserved: conflict insufficient_stock.
 	AdjustStock(context.Context, *AdjustStockRequest) (*AdjustStockResponse, error)
+	// ListStockLedger answers the changes of what is on hand of a product, the newest first.
+	ListStockLedger(context.Context, *ListStockLedgerRequest) (*ListStockLedgerResponse, error)
 	// ReserveStock promises all lines to an order or none. It is idempotent by the order's id: the same lines again answer
 	// the same reservation. Other lines replace those of a reservation that is not confirmed, all or none, if they come with
 	// a higher revision; else they are conflict reservation_differs. Too little: conflict out_of_stock, with a violation for
@@ -500,6 +727,9 @@ type UnimplementedStockServiceServer struct{}
 
 func (UnimplementedStockServiceServer) AdjustStock(context.Context, *AdjustStockRequest) (*AdjustStockResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AdjustStock not implemented")
+}
+func (UnimplementedStockServiceServer) ListStockLedger(context.Context, *ListStockLedgerRequest) (*ListStockLedgerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStockLedger not implemented")
 }
 func (UnimplementedStockServiceServer) ReserveStock(context.Context, *ReserveStockRequest) (*ReserveStockResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReserveStock not implemented")
@@ -548,6 +778,24 @@ func _StockService_AdjustStock_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(StockServiceServer).AdjustStock(ctx, req.(*AdjustStockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StockService_ListStockLedger_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStockLedgerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StockServiceServer).ListStockLedger(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StockService_ListStockLedger_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StockServiceServer).ListStockLedger(ctx, req.(*ListStockLedgerRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -634,6 +882,10 @@ var StockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AdjustStock",
 			Handler:    _StockService_AdjustStock_Handler,
+		},
+		{
+			MethodName: "ListStockLedger",
+			Handler:    _StockService_ListStockLedger_Handler,
 		},
 		{
 			MethodName: "ReserveStock",

@@ -885,7 +885,8 @@ func (x *ListEndedSessionsRequest) GetSince() *timestamppb.Timestamp {
 type ListEndedSessionsResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	SessionIds []string               `protobuf:"bytes,1,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
-	// What to ask from next: a little before now, because endings become visible a little after their time.
+	// What to ask from next: a little before now, because endings become visible a little after their time; or right behind
+	// the last one, when there are more than one answer holds.
 	NextSince     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_since,json=nextSince,proto3" json:"next_since,omitempty"`
 	ChangedUsers  []*UserAccess          `protobuf:"bytes,3,rep,name=changed_users,json=changedUsers,proto3" json:"changed_users,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2897,6 +2898,112 @@ func (*DeleteAddressResponse) Descriptor() ([]byte, []int) {
 	return file_user_v1_user_proto_rawDescGZIP(), []int{49}
 }
 
+type ListDeletedUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the last answer left off; empty to begin.
+	Cursor        string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	PageSize      int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeletedUsersRequest) Reset() {
+	*x = ListDeletedUsersRequest{}
+	mi := &file_user_v1_user_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeletedUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeletedUsersRequest) ProtoMessage() {}
+
+func (x *ListDeletedUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_user_v1_user_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeletedUsersRequest.ProtoReflect.Descriptor instead.
+func (*ListDeletedUsersRequest) Descriptor() ([]byte, []int) {
+	return file_user_v1_user_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ListDeletedUsersRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListDeletedUsersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type ListDeletedUsersResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	UserIds []string               `protobuf:"bytes,1,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
+	// What to ask from next. It may lead to some that were answered before, never past one that was not.
+	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeletedUsersResponse) Reset() {
+	*x = ListDeletedUsersResponse{}
+	mi := &file_user_v1_user_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeletedUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeletedUsersResponse) ProtoMessage() {}
+
+func (x *ListDeletedUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_user_v1_user_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeletedUsersResponse.ProtoReflect.Descriptor instead.
+func (*ListDeletedUsersResponse) Descriptor() ([]byte, []int) {
+	return file_user_v1_user_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ListDeletedUsersResponse) GetUserIds() []string {
+	if x != nil {
+		return x.UserIds
+	}
+	return nil
+}
+
+func (x *ListDeletedUsersResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
 var File_user_v1_user_proto protoreflect.FileDescriptor
 
 const file_user_v1_user_proto_rawDesc = "" +
@@ -3124,7 +3231,14 @@ const file_user_v1_user_proto_rawDesc = "" +
 	"\x14DeleteAddressRequest\x12'\n" +
 	"\n" +
 	"address_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\taddressId\"\x17\n" +
-	"\x15DeleteAddressResponse*O\n" +
+	"\x15DeleteAddressResponse\"d\n" +
+	"\x17ListDeletedUsersRequest\x12 \n" +
+	"\x06cursor\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06cursor\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x01R\bpageSize\"M\n" +
+	"\x18ListDeletedUsersResponse\x12\x19\n" +
+	"\buser_ids\x18\x01 \x03(\tR\auserIds\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_CUSTOMER\x10\x01\x12\x0e\n" +
@@ -3147,7 +3261,7 @@ const file_user_v1_user_proto_rawDesc = "" +
 	"EndSession\x12\x1a.user.v1.EndSessionRequest\x1a\x1b.user.v1.EndSessionResponse\x12\\\n" +
 	"\x10EndOtherSessions\x12 .user.v1.EndOtherSessionsRequest\x1a!.user.v1.EndOtherSessionsResponse\"\x03\x90\x02\x02\x12V\n" +
 	"\x0eGetSigningKeys\x12\x1e.user.v1.GetSigningKeysRequest\x1a\x1f.user.v1.GetSigningKeysResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\x11ListEndedSessions\x12!.user.v1.ListEndedSessionsRequest\x1a\".user.v1.ListEndedSessionsResponse\"\x03\x90\x02\x012\x82\x05\n" +
+	"\x11ListEndedSessions\x12!.user.v1.ListEndedSessionsRequest\x1a\".user.v1.ListEndedSessionsResponse\"\x03\x90\x02\x012\xe0\x05\n" +
 	"\vUserService\x12A\n" +
 	"\aGetUser\x12\x17.user.v1.GetUserRequest\x1a\x18.user.v1.GetUserResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\rUpdateProfile\x12\x1d.user.v1.UpdateProfileRequest\x1a\x1e.user.v1.UpdateProfileResponse\"\x03\x90\x02\x02\x12Q\n" +
@@ -3156,7 +3270,8 @@ const file_user_v1_user_proto_rawDesc = "" +
 	"\tListUsers\x12\x19.user.v1.ListUsersRequest\x1a\x1a.user.v1.ListUsersResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\rSetUserAccess\x12\x1d.user.v1.SetUserAccessRequest\x1a\x1e.user.v1.SetUserAccessResponse\"\x03\x90\x02\x02\x12E\n" +
 	"\n" +
-	"DeleteUser\x12\x1a.user.v1.DeleteUserRequest\x1a\x1b.user.v1.DeleteUserResponse\x12S\n" +
+	"DeleteUser\x12\x1a.user.v1.DeleteUserRequest\x1a\x1b.user.v1.DeleteUserResponse\x12\\\n" +
+	"\x10ListDeletedUsers\x12 .user.v1.ListDeletedUsersRequest\x1a!.user.v1.ListDeletedUsersResponse\"\x03\x90\x02\x01\x12S\n" +
 	"\rGetUserStatus\x12\x1d.user.v1.GetUserStatusRequest\x1a\x1e.user.v1.GetUserStatusResponse\"\x03\x90\x02\x012\xa6\x03\n" +
 	"\x0eAddressService\x12S\n" +
 	"\rListAddresses\x12\x1d.user.v1.ListAddressesRequest\x1a\x1e.user.v1.ListAddressesResponse\"\x03\x90\x02\x01\x12J\n" +
@@ -3179,7 +3294,7 @@ func file_user_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_user_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_user_v1_user_proto_goTypes = []any{
 	(Role)(0),                         // 0: user.v1.Role
 	(UserStatus)(0),                   // 1: user.v1.UserStatus
@@ -3233,13 +3348,15 @@ var file_user_v1_user_proto_goTypes = []any{
 	(*UpdateAddressResponse)(nil),     // 49: user.v1.UpdateAddressResponse
 	(*DeleteAddressRequest)(nil),      // 50: user.v1.DeleteAddressRequest
 	(*DeleteAddressResponse)(nil),     // 51: user.v1.DeleteAddressResponse
-	(*timestamppb.Timestamp)(nil),     // 52: google.protobuf.Timestamp
+	(*ListDeletedUsersRequest)(nil),   // 52: user.v1.ListDeletedUsersRequest
+	(*ListDeletedUsersResponse)(nil),  // 53: user.v1.ListDeletedUsersResponse
+	(*timestamppb.Timestamp)(nil),     // 54: google.protobuf.Timestamp
 }
 var file_user_v1_user_proto_depIdxs = []int32{
 	0,  // 0: user.v1.User.role:type_name -> user.v1.Role
 	1,  // 1: user.v1.User.status:type_name -> user.v1.UserStatus
-	52, // 2: user.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	52, // 3: user.v1.User.updated_at:type_name -> google.protobuf.Timestamp
+	54, // 2: user.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	54, // 3: user.v1.User.updated_at:type_name -> google.protobuf.Timestamp
 	4,  // 4: user.v1.RegisterRequest.device:type_name -> user.v1.Device
 	2,  // 5: user.v1.RegisterResponse.user:type_name -> user.v1.User
 	3,  // 6: user.v1.RegisterResponse.tokens:type_name -> user.v1.Tokens
@@ -3249,14 +3366,14 @@ var file_user_v1_user_proto_depIdxs = []int32{
 	4,  // 10: user.v1.RefreshRequest.device:type_name -> user.v1.Device
 	2,  // 11: user.v1.RefreshResponse.user:type_name -> user.v1.User
 	3,  // 12: user.v1.RefreshResponse.tokens:type_name -> user.v1.Tokens
-	52, // 13: user.v1.ListEndedSessionsRequest.since:type_name -> google.protobuf.Timestamp
-	52, // 14: user.v1.ListEndedSessionsResponse.next_since:type_name -> google.protobuf.Timestamp
+	54, // 13: user.v1.ListEndedSessionsRequest.since:type_name -> google.protobuf.Timestamp
+	54, // 14: user.v1.ListEndedSessionsResponse.next_since:type_name -> google.protobuf.Timestamp
 	17, // 15: user.v1.ListEndedSessionsResponse.changed_users:type_name -> user.v1.UserAccess
 	0,  // 16: user.v1.UserAccess.role:type_name -> user.v1.Role
 	4,  // 17: user.v1.Session.device:type_name -> user.v1.Device
-	52, // 18: user.v1.Session.opened_at:type_name -> google.protobuf.Timestamp
-	52, // 19: user.v1.Session.last_used_at:type_name -> google.protobuf.Timestamp
-	52, // 20: user.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	54, // 18: user.v1.Session.opened_at:type_name -> google.protobuf.Timestamp
+	54, // 19: user.v1.Session.last_used_at:type_name -> google.protobuf.Timestamp
+	54, // 20: user.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	18, // 21: user.v1.ListSessionsResponse.sessions:type_name -> user.v1.Session
 	2,  // 22: user.v1.GetUserResponse.user:type_name -> user.v1.User
 	1,  // 23: user.v1.GetUserStatusResponse.status:type_name -> user.v1.UserStatus
@@ -3289,36 +3406,38 @@ var file_user_v1_user_proto_depIdxs = []int32{
 	35, // 50: user.v1.UserService.ListUsers:input_type -> user.v1.ListUsersRequest
 	37, // 51: user.v1.UserService.SetUserAccess:input_type -> user.v1.SetUserAccessRequest
 	39, // 52: user.v1.UserService.DeleteUser:input_type -> user.v1.DeleteUserRequest
-	27, // 53: user.v1.UserService.GetUserStatus:input_type -> user.v1.GetUserStatusRequest
-	42, // 54: user.v1.AddressService.ListAddresses:input_type -> user.v1.ListAddressesRequest
-	44, // 55: user.v1.AddressService.GetAddress:input_type -> user.v1.GetAddressRequest
-	46, // 56: user.v1.AddressService.CreateAddress:input_type -> user.v1.CreateAddressRequest
-	48, // 57: user.v1.AddressService.UpdateAddress:input_type -> user.v1.UpdateAddressRequest
-	50, // 58: user.v1.AddressService.DeleteAddress:input_type -> user.v1.DeleteAddressRequest
-	6,  // 59: user.v1.AuthService.Register:output_type -> user.v1.RegisterResponse
-	8,  // 60: user.v1.AuthService.Login:output_type -> user.v1.LoginResponse
-	10, // 61: user.v1.AuthService.Refresh:output_type -> user.v1.RefreshResponse
-	12, // 62: user.v1.AuthService.Logout:output_type -> user.v1.LogoutResponse
-	20, // 63: user.v1.AuthService.ListSessions:output_type -> user.v1.ListSessionsResponse
-	22, // 64: user.v1.AuthService.EndSession:output_type -> user.v1.EndSessionResponse
-	24, // 65: user.v1.AuthService.EndOtherSessions:output_type -> user.v1.EndOtherSessionsResponse
-	14, // 66: user.v1.AuthService.GetSigningKeys:output_type -> user.v1.GetSigningKeysResponse
-	16, // 67: user.v1.AuthService.ListEndedSessions:output_type -> user.v1.ListEndedSessionsResponse
-	26, // 68: user.v1.UserService.GetUser:output_type -> user.v1.GetUserResponse
-	30, // 69: user.v1.UserService.UpdateProfile:output_type -> user.v1.UpdateProfileResponse
-	32, // 70: user.v1.UserService.ChangePassword:output_type -> user.v1.ChangePasswordResponse
-	34, // 71: user.v1.UserService.DeleteAccount:output_type -> user.v1.DeleteAccountResponse
-	36, // 72: user.v1.UserService.ListUsers:output_type -> user.v1.ListUsersResponse
-	38, // 73: user.v1.UserService.SetUserAccess:output_type -> user.v1.SetUserAccessResponse
-	40, // 74: user.v1.UserService.DeleteUser:output_type -> user.v1.DeleteUserResponse
-	28, // 75: user.v1.UserService.GetUserStatus:output_type -> user.v1.GetUserStatusResponse
-	43, // 76: user.v1.AddressService.ListAddresses:output_type -> user.v1.ListAddressesResponse
-	45, // 77: user.v1.AddressService.GetAddress:output_type -> user.v1.GetAddressResponse
-	47, // 78: user.v1.AddressService.CreateAddress:output_type -> user.v1.CreateAddressResponse
-	49, // 79: user.v1.AddressService.UpdateAddress:output_type -> user.v1.UpdateAddressResponse
-	51, // 80: user.v1.AddressService.DeleteAddress:output_type -> user.v1.DeleteAddressResponse
-	59, // [59:81] is the sub-list for method output_type
-	37, // [37:59] is the sub-list for method input_type
+	52, // 53: user.v1.UserService.ListDeletedUsers:input_type -> user.v1.ListDeletedUsersRequest
+	27, // 54: user.v1.UserService.GetUserStatus:input_type -> user.v1.GetUserStatusRequest
+	42, // 55: user.v1.AddressService.ListAddresses:input_type -> user.v1.ListAddressesRequest
+	44, // 56: user.v1.AddressService.GetAddress:input_type -> user.v1.GetAddressRequest
+	46, // 57: user.v1.AddressService.CreateAddress:input_type -> user.v1.CreateAddressRequest
+	48, // 58: user.v1.AddressService.UpdateAddress:input_type -> user.v1.UpdateAddressRequest
+	50, // 59: user.v1.AddressService.DeleteAddress:input_type -> user.v1.DeleteAddressRequest
+	6,  // 60: user.v1.AuthService.Register:output_type -> user.v1.RegisterResponse
+	8,  // 61: user.v1.AuthService.Login:output_type -> user.v1.LoginResponse
+	10, // 62: user.v1.AuthService.Refresh:output_type -> user.v1.RefreshResponse
+	12, // 63: user.v1.AuthService.Logout:output_type -> user.v1.LogoutResponse
+	20, // 64: user.v1.AuthService.ListSessions:output_type -> user.v1.ListSessionsResponse
+	22, // 65: user.v1.AuthService.EndSession:output_type -> user.v1.EndSessionResponse
+	24, // 66: user.v1.AuthService.EndOtherSessions:output_type -> user.v1.EndOtherSessionsResponse
+	14, // 67: user.v1.AuthService.GetSigningKeys:output_type -> user.v1.GetSigningKeysResponse
+	16, // 68: user.v1.AuthService.ListEndedSessions:output_type -> user.v1.ListEndedSessionsResponse
+	26, // 69: user.v1.UserService.GetUser:output_type -> user.v1.GetUserResponse
+	30, // 70: user.v1.UserService.UpdateProfile:output_type -> user.v1.UpdateProfileResponse
+	32, // 71: user.v1.UserService.ChangePassword:output_type -> user.v1.ChangePasswordResponse
+	34, // 72: user.v1.UserService.DeleteAccount:output_type -> user.v1.DeleteAccountResponse
+	36, // 73: user.v1.UserService.ListUsers:output_type -> user.v1.ListUsersResponse
+	38, // 74: user.v1.UserService.SetUserAccess:output_type -> user.v1.SetUserAccessResponse
+	40, // 75: user.v1.UserService.DeleteUser:output_type -> user.v1.DeleteUserResponse
+	53, // 76: user.v1.UserService.ListDeletedUsers:output_type -> user.v1.ListDeletedUsersResponse
+	28, // 77: user.v1.UserService.GetUserStatus:output_type -> user.v1.GetUserStatusResponse
+	43, // 78: user.v1.AddressService.ListAddresses:output_type -> user.v1.ListAddressesResponse
+	45, // 79: user.v1.AddressService.GetAddress:output_type -> user.v1.GetAddressResponse
+	47, // 80: user.v1.AddressService.CreateAddress:output_type -> user.v1.CreateAddressResponse
+	49, // 81: user.v1.AddressService.UpdateAddress:output_type -> user.v1.UpdateAddressResponse
+	51, // 82: user.v1.AddressService.DeleteAddress:output_type -> user.v1.DeleteAddressResponse
+	60, // [60:83] is the sub-list for method output_type
+	37, // [37:60] is the sub-list for method input_type
 	37, // [37:37] is the sub-list for extension type_name
 	37, // [37:37] is the sub-list for extension extendee
 	0,  // [0:37] is the sub-list for field type_name
@@ -3341,7 +3460,7 @@ func file_user_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_user_v1_user_proto_rawDesc), len(file_user_v1_user_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   50,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

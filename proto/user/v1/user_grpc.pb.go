@@ -455,14 +455,15 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	UserService_GetUser_FullMethodName        = "/user.v1.UserService/GetUser"
-	UserService_UpdateProfile_FullMethodName  = "/user.v1.UserService/UpdateProfile"
-	UserService_ChangePassword_FullMethodName = "/user.v1.UserService/ChangePassword"
-	UserService_DeleteAccount_FullMethodName  = "/user.v1.UserService/DeleteAccount"
-	UserService_ListUsers_FullMethodName      = "/user.v1.UserService/ListUsers"
-	UserService_SetUserAccess_FullMethodName  = "/user.v1.UserService/SetUserAccess"
-	UserService_DeleteUser_FullMethodName     = "/user.v1.UserService/DeleteUser"
-	UserService_GetUserStatus_FullMethodName  = "/user.v1.UserService/GetUserStatus"
+	UserService_GetUser_FullMethodName          = "/user.v1.UserService/GetUser"
+	UserService_UpdateProfile_FullMethodName    = "/user.v1.UserService/UpdateProfile"
+	UserService_ChangePassword_FullMethodName   = "/user.v1.UserService/ChangePassword"
+	UserService_DeleteAccount_FullMethodName    = "/user.v1.UserService/DeleteAccount"
+	UserService_ListUsers_FullMethodName        = "/user.v1.UserService/ListUsers"
+	UserService_SetUserAccess_FullMethodName    = "/user.v1.UserService/SetUserAccess"
+	UserService_DeleteUser_FullMethodName       = "/user.v1.UserService/DeleteUser"
+	UserService_ListDeletedUsers_FullMethodName = "/user.v1.UserService/ListDeletedUsers"
+	UserService_GetUserStatus_FullMethodName    = "/user.v1.UserService/GetUserStatus"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -488,6 +489,8 @@ type UserServiceClient interface {
 	SetUserAccess(ctx context.Context, in *SetUserAccessRequest, opts ...grpc.CallOption) (*SetUserAccessResponse, error)
 	// DeleteUser erases a user like DeleteAccount. For admins. Errors: not_found, conflict last_admin.
 	DeleteUser(ctx context.Context, in *DeleteUserRequest, opts ...grpc.CallOption) (*DeleteUserResponse, error)
+	// ListDeletedUsers answers users who were deleted, the longest ago first, for services that keep something by their ids.
+	ListDeletedUsers(ctx context.Context, in *ListDeletedUsersRequest, opts ...grpc.CallOption) (*ListDeletedUsersResponse, error)
 	// GetUserStatus tells another service whether a user exists and may act. It carries no personal data.
 	GetUserStatus(ctx context.Context, in *GetUserStatusRequest, opts ...grpc.CallOption) (*GetUserStatusResponse, error)
 }
@@ -570,6 +573,16 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, in *DeleteUserReques
 	return out, nil
 }
 
+func (c *userServiceClient) ListDeletedUsers(ctx context.Context, in *ListDeletedUsersRequest, opts ...grpc.CallOption) (*ListDeletedUsersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeletedUsersResponse)
+	err := c.cc.Invoke(ctx, UserService_ListDeletedUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) GetUserStatus(ctx context.Context, in *GetUserStatusRequest, opts ...grpc.CallOption) (*GetUserStatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetUserStatusResponse)
@@ -603,6 +616,8 @@ type UserServiceServer interface {
 	SetUserAccess(context.Context, *SetUserAccessRequest) (*SetUserAccessResponse, error)
 	// DeleteUser erases a user like DeleteAccount. For admins. Errors: not_found, conflict last_admin.
 	DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error)
+	// ListDeletedUsers answers users who were deleted, the longest ago first, for services that keep something by their ids.
+	ListDeletedUsers(context.Context, *ListDeletedUsersRequest) (*ListDeletedUsersResponse, error)
 	// GetUserStatus tells another service whether a user exists and may act. It carries no personal data.
 	GetUserStatus(context.Context, *GetUserStatusRequest) (*GetUserStatusResponse, error)
 	mustEmbedUnimplementedUserServiceServer()
@@ -635,6 +650,9 @@ func (UnimplementedUserServiceServer) SetUserAccess(context.Context, *SetUserAcc
 }
 func (UnimplementedUserServiceServer) DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteUser not implemented")
+}
+func (UnimplementedUserServiceServer) ListDeletedUsers(context.Context, *ListDeletedUsersRequest) (*ListDeletedUsersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeletedUsers not implemented")
 }
 func (UnimplementedUserServiceServer) GetUserStatus(context.Context, *GetUserStatusRequest) (*GetUserStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUserStatus not implemented")
@@ -786,6 +804,24 @@ func _UserService_DeleteUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_ListDeletedUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeletedUsersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ListDeletedUsers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ListDeletedUsers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ListDeletedUsers(ctx, req.(*ListDeletedUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_GetUserStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetUserStatusRequest)
 	if err := dec(in); err != nil {
@@ -838,6 +874,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteUser",
 			Handler:    _UserService_DeleteUser_Handler,
+		},
+		{
+			MethodName: "ListDeletedUsers",
+			Handler:    _UserService_ListDeletedUsers_Handler,
 		},
 		{
 			MethodName: "GetUserStatus",

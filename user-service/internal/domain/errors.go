@@ -15,6 +15,10 @@ var (
 	// ErrInvalidCredentials is the one answer to a login that fails: for an unknown address, a wrong password and a disabled
 	// account alike, so that nobody learns who is a customer here.
 	ErrInvalidCredentials = apperr.New(apperr.Unauthenticated, "invalid_credentials", "The e-mail address or the password is wrong.")
+	// ErrWrongPassword is the same to a signed-in user, who has named no address.
+	ErrWrongPassword = apperr.New(apperr.Unauthenticated, ErrInvalidCredentials.Reason, "The password is wrong.")
+	// ErrNoAdmin means that the caller was an admin when its access token was made, and is none any more.
+	ErrNoAdmin = apperr.New(apperr.PermissionDenied, apperr.PermissionDenied.DefaultReason(), "This needs the role admin.")
 	// ErrSessionOver means that a refresh token is unknown, or that its session ended or expired.
 	ErrSessionOver = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "The session is over. Sign in again.")
 	// ErrRefreshTokenReused means that a spent refresh token came again: two parties hold it, so its session was ended.

@@ -15,26 +15,33 @@ func TestCheckPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, good := range []string{
-		"kettle-omnibus", "Grün ist 1 Farbe", strings.Repeat("ab", 64), strings.Repeat("äb", 64), "    x  y    ",
+		"kettle-omnibus", "Grün ist 1 Farbe", strings.Repeat("ab", 64), strings.Repeat("äb", 64), strings.Repeat("a\u0308b", 64), "e\u0301e\u0301e\u0301e\u0301x\u200dyz\u0323\u0301w", "ｋｅｔｔｌｅ-omnibus", "    x  y    ",
 	} {
 		if err := CheckPassword("password", good, email, "Ann von Example"); err != nil {
 			t.Errorf("CheckPassword(%q): %v, want it accepted", good, err)
 		}
 	}
 	for name, bad := range map[string]string{
-		"empty":              "",
-		"seven characters":   "kettle-",
-		"seven in 14 bytes":  "äöüäöüß",
-		"129 characters":     strings.Repeat("a", 128) + "b",
-		"common":             "password",
-		"common, in capital": "PassWord123",
-		"common, in spaces":  " qwertyuiop ",
-		"one character":      "zzzzzzzzzzzzzzzz",
-		"blanks":             "          ",
-		"the address":        "Ann.Example@example.com",
-		"the local part":     "ann.example",
-		"the name":           "ann von EXAMPLE",
-		"not UTF-8":          "kettle\xff\xfeomnibus",
+		"empty":               "",
+		"seven characters":    "kettle-",
+		"seven in 14 bytes":   "äöüäöüß",
+		"129 characters":      strings.Repeat("a", 128) + "b",
+		"common":              "password",
+		"common, in capital":  "PassWord123",
+		"common, in spaces":   " qwertyuiop ",
+		"one character":       "zzzzzzzzzzzzzzzz",
+		"blanks":              "          ",
+		"the address":         "Ann.Example@example.com",
+		"the local part":      "ann.example",
+		"the name":            "ann von EXAMPLE",
+		"wide letters":        "ｐａｓｓｗｏｒｄ１２３",
+		"an invisible end":    "password123\u200b",
+		"an invisible middle": "pass\u00adword\ufe0f\u3164\x00123",
+		"four of two each":    "e\u0301e\u0301e\u0301e\u0301",
+		"four, and nothing":   "a\u200bb\u200bc\u200bd\u200b",
+		"long by its form":    strings.Repeat("\ufdfa", 8) + "x",
+		"the wide name":       "Ａｎｎ von Ｅｘａｍｐｌｅ",
+		"not UTF-8":           "kettle\xff\xfeomnibus",
 	} {
 		err := CheckPassword("new_password", bad, email, "Ann von Example")
 		e := apperr.From(err)

@@ -12,6 +12,8 @@ type Renewal struct {
 	User      *User
 	Session   *Session
 	Presented RefreshToken
+	// Spent is how many tokens of the session have been spent and are kept.
+	Spent int
 	// Next is the successor, nil when there is none: the renewal was refused, or is the repetition of one.
 	Next *RefreshToken
 }
@@ -29,6 +31,10 @@ func (r *Renewal) Renew(next TokenHash, device Device, now time.Time) error {
 	}
 	if !r.User.MaySignIn() {
 		r.Session.End(EndedByDisable, now)
+		return ErrSessionOver
+	}
+	if r.Spent >= MaxSpentTokens {
+		r.Session.End(EndedByLimit, now)
 		return ErrSessionOver
 	}
 	r.Presented.SpentAt = now

@@ -20,6 +20,17 @@ const (
 	EndedByDisable        EndReason = "user_disabled"
 	EndedFromElsewhere    EndReason = "signed_out"
 	EndedByPasswordChange EndReason = "password_changed"
+	EndedByLimit          EndReason = "limit_reached"
+)
+
+const (
+	// MaxSessions is how many sessions of a user live at once. It is far more than a person has devices, and few enough that
+	// all of them end in some milliseconds. One more ends the one that was used least recently.
+	MaxSessions = 100
+	// MaxSpentTokens is how many spent refresh tokens of a session are kept: none is dropped to make room, because then its
+	// second use would not be noticed. A client renews when the access token ends, after 15 minutes; one in 9 minutes is less
+	// than this in the 30 days after which they are forgotten. Who renews for each call signs in again one day.
+	MaxSpentTokens = 5000
 )
 
 // Session is a user being signed in on one device.

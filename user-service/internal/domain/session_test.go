@@ -55,6 +55,11 @@ func TestRenew(t *testing.T) {
 			want: domain.ErrSessionOver, endedBy: domain.EndedByDisable,
 		},
 		"by a clock that is behind": {at: noon.Add(-time.Second)},
+		"once before too often":     {given: func(r *domain.Renewal) { r.Spent = domain.MaxSpentTokens - 1 }, at: noon},
+		"too often": {
+			given: func(r *domain.Renewal) { r.Spent = domain.MaxSpentTokens }, at: noon,
+			want: domain.ErrSessionOver, endedBy: domain.EndedByLimit,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // KnownNetworkLifetime is for how long a network counts as the customer's own after signing in from it: as long as a session
@@ -15,12 +17,13 @@ const KnownNetworkLifetime = SessionIdleLifetime
 // Anybody's account, and any network, in the key of a meter.
 const everyOne = "*"
 
-// MeterKey names what a meter counts guesses of.
+// MeterKey names what a meter counts.
 type MeterKey struct {
-	// Account is the SHA-256 of an address in hex, so that the store holds no address, least of all of people who have no
-	// account; or every one.
+	// Account is the SHA-256 of a user's id, or of an address that nobody has, in hex, so that the store holds no address, least
+	// of all of people who have no account; or every one.
 	Account string
-	// Network is an IPv4 address, an IPv6 /64, or empty where none is known; or every one.
+	// Network is an IPv4 address, an IPv6 /56, or empty where none is known; or every one; or, for right passwords, what they
+	// were given for.
 	Network string
 }
 
@@ -69,31 +72,59 @@ func (m Meter) Charge(s MeterState, now time.Time) (MeterState, bool) {
 
 // PasswordMeters are what a guess at a password is counted on.
 type PasswordMeters struct {
-	// Pair: one account from one network. A person mistypes a few times in a row; beyond ten, one guess in 30 s is slow for
-	// a program and soon enough for a person.
+	// Pair: one account from one network. A person mistypes a few times in a row; who did so ten times waits for a quarter of
+	// an hour, no longer, and a program has four guesses an hour.
 	Pair Meter
 	// Account: one account from everywhere, for guesses spread over many networks: 1,440 a day and no more, far from enough
 	// for what is not among the well-known passwords, which nobody may choose. It does not bind a network from which the
-	// account has been signed in to: else anybody could keep a customer out by guessing wrong.
+	// account has been signed in to: else anybody could keep a customer out by guessing wrong. It is as wide as lockOutNetworks
+	// pairs, at once and in the long run, so guesses from fewer networks never fill it: an owner gets in from a new network too.
 	Account Meter
 	// Network: all accounts from one network, for one password tried on many accounts. An office behind one address signs in
 	// a hundred people at nine o'clock, and one in 3 s after that.
 	Network Meter
+	// Right: what is done with the right password, by which it is not the password that is in danger but the shop: each costs
+	// a hash, and may open a session.
+	Right Meter
 }
 
-// MetersFor returns the meters for a guess at the password of the account with an address, as it was typed, from a device. An
-// address without an account has meters like any other: that there is none can't be told by them.
-func MetersFor(email string, device Device) PasswordMeters {
-	account, network := accountKey(email), device.Network()
+const (
+	pairBurst = 10
+	pairEvery = 15 * time.Minute
+	// lockOutNetworks is how many networks somebody must have to keep an owner out of a new one. More of them would be more
+	// guesses for a botnet, fewer would be within everybody's reach.
+	lockOutNetworks = 15
+)
+
+// LoginMeters returns the meters for signing in to an account, by its key. An address without an account has meters like any
+// other: that there is none can't be told by them. A program that signs in for each call it makes has 60 at once and one a
+// minute; people do so a few times a day.
+func LoginMeters(account string, device Device) PasswordMeters {
+	return passwordMeters(account, device, Meter{Key: MeterKey{account, "login"}, Burst: 60, Every: time.Minute})
+}
+
+// ProofMeters returns the meters for a signed-in user who proves to know the password, to change it or to leave. Guesses count
+// together with those at the door. Nobody has more than one or two reasons a day to do it with the right one; each change
+// costs two hashes.
+func ProofMeters(userID uuid.UUID, device Device) PasswordMeters {
+	account := UserKey(userID)
+	return passwordMeters(account, device, Meter{Key: MeterKey{account, "proof"}, Burst: 10, Every: 5 * time.Minute})
+}
+
+func passwordMeters(account string, device Device, right Meter) PasswordMeters {
+	network := device.Network()
 	return PasswordMeters{
-		Pair:    Meter{Key: MeterKey{account, network}, Burst: 10, Every: 30 * time.Second},
-		Account: Meter{Key: MeterKey{account, everyOne}, Burst: 50, Every: time.Minute},
+		Pair:    Meter{Key: MeterKey{account, network}, Burst: pairBurst, Every: pairEvery},
+		Account: Meter{Key: MeterKey{account, everyOne}, Burst: lockOutNetworks * pairBurst, Every: pairEvery / lockOutNetworks},
 		Network: Meter{Key: MeterKey{everyOne, network}, Burst: 100, Every: 3 * time.Second},
+		Right:   right,
 	}
 }
 
 // All returns the meters in the order in which they are locked.
-func (p PasswordMeters) All() []Meter { return []Meter{p.Pair, p.Account, p.Network} }
+func (p PasswordMeters) All() []Meter {
+	return []Meter{p.Pair, p.Account, p.Network, p.Right}
+}
 
 // Wait is how long a guess must wait by the meters that bind it and have not counted it, zero if it need not. The readings
 // are in the order of All.
@@ -108,17 +139,25 @@ func (p PasswordMeters) Wait(readings []MeterReading, now time.Time) time.Durati
 	return wait
 }
 
-// AccountKey is the key under which guesses at an account are counted.
-func AccountKey(email Email) string { return accountKey(email.address) }
+// UserKey is the key under which guesses at a user's password are counted, whatever the user's address is at the time: another
+// address takes no guess back, and its next owner takes over nothing.
+func UserKey(id uuid.UUID) string { return accountKey("user", id.String()) }
 
-// accountKey takes all forms of an address for one, as ParseEmail does, and also what is none.
-func accountKey(email string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
+// AddressKey is that for an address that nobody has, or for what is none, as it was typed. It takes all forms of an address for
+// one, as ParseEmail does.
+func AddressKey(raw string) string {
+	return accountKey("address", strings.ToLower(strings.TrimSpace(raw)))
+}
+
+// accountKey keeps apart what people are called by and what they may type.
+func accountKey(kind, name string) string {
+	sum := sha256.Sum256([]byte(kind + " " + name))
 	return hex.EncodeToString(sum[:])
 }
 
-// ipv6Network is what one customer of a provider has at least: to count single addresses would give each 2^64 names.
-const ipv6Network = 64
+// ipv6Network is what one customer of a provider has, by the recommendation of RIPE-690: to count by less would give each of
+// them 256 networks, or 2^72.
+const ipv6Network = 56
 
 // Network is where the device is, as far as guesses are told apart by it; empty where that is not known.
 func (d Device) Network() string {

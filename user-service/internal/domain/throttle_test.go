@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"shop.example/user-service/internal/domain"
 )
 
@@ -41,20 +43,27 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-func TestMetersFor(t *testing.T) {
+func TestMeterKeys(t *testing.T) {
 	t.Parallel()
 	key := func(email, ip string) domain.MeterKey {
-		return domain.MetersFor(email, domain.NewDevice("", ip)).Pair.Key
+		return domain.LoginMeters(domain.AddressKey(email), domain.NewDevice("", ip)).Pair.Key
 	}
 	if a, b := key(" ANN@example.com", "192.0.2.7"), key("ann@example.com ", "::ffff:192.0.2.7"); a != b {
 		t.Errorf("one account and one network have two meters: %+v, %+v", a, b)
 	}
-	if key("ann@example.com", "2001:db8::1") != key("ann@example.com", "2001:db8::ffff:1") {
-		t.Error("an IPv6 customer can choose among 2^64 networks")
+	if key("ann@example.com", "2001:db8::1") != key("ann@example.com", "2001:db8:0:ff::1") {
+		t.Error("an IPv6 customer can choose among many networks")
+	}
+	ann := uuid.New()
+	login, proof := domain.LoginMeters(domain.UserKey(ann), domain.Device{}), domain.ProofMeters(ann, domain.Device{})
+	if login.Pair != proof.Pair || login.Account != proof.Account || login.Network != proof.Network || login.Right == proof.Right {
+		t.Errorf("guesses at the door and inside don't count together: %+v, %+v", login, proof)
 	}
 	different := []domain.MeterKey{
 		key("ann@example.com", "192.0.2.7"), key("ann@example.com", "192.0.2.8"), key("bob@example.com", "192.0.2.7"),
-		key("ann@example.com", "2001:db8::1"), key("ann@example.com", "2001:db8:0:1::1"), key("ann@example.com", ""),
+		key("ann@example.com", "2001:db8::1"), key("ann@example.com", "2001:db8:0:100::1"), key("ann@example.com", ""),
+		login.Pair.Key, login.Account.Key, login.Network.Key, login.Right.Key, proof.Right.Key,
+		key(ann.String(), ""), // what somebody typed who knows the id
 	}
 	for i, a := range different {
 		for _, b := range different[i+1:] {
@@ -62,8 +71,34 @@ func TestMetersFor(t *testing.T) {
 				t.Errorf("%+v stands for two", a)
 			}
 		}
-		if strings.Contains(a.Account, "ann") || len(a.Account) != 64 {
+		if strings.Contains(a.Account, "ann") || (len(a.Account) != 64 && a.Account != "*") {
 			t.Errorf("account key %q, want a SHA-256", a.Account)
+		}
+	}
+}
+
+// However long they go on, guesses from fewer than fifteen networks leave room for one from another.
+func TestFewNetworksFillNoAccount(t *testing.T) {
+	t.Parallel()
+	meters := domain.LoginMeters(domain.AddressKey("ann@example.com"), domain.Device{})
+	for _, tt := range []struct {
+		networks int
+		fills    bool
+	}{{1, false}, {14, false}, {16, true}} {
+		var account domain.MeterState
+		pairs := make([]domain.MeterState, tt.networks)
+		filled := false
+		for at := noon; at.Before(noon.Add(7 * 24 * time.Hour)); at = at.Add(time.Minute) {
+			for i := range pairs {
+				for meters.Pair.Wait(pairs[i], at) == 0 && meters.Account.Wait(account, at) == 0 {
+					pairs[i], _ = meters.Pair.Charge(pairs[i], at)
+					account, _ = meters.Account.Charge(account, at)
+				}
+			}
+			filled = filled || meters.Account.Wait(account, at) > 0
+		}
+		if filled != tt.fills {
+			t.Errorf("a week of guesses from %d networks: filled the account's meter %v, want %v", tt.networks, filled, tt.fills)
 		}
 	}
 }
@@ -71,23 +106,30 @@ func TestMetersFor(t *testing.T) {
 // The meter of an account over all networks binds only where the account is not at home.
 func TestAccountMeterSparesKnownNetworks(t *testing.T) {
 	t.Parallel()
-	meters := domain.MetersFor("ann@example.com", domain.NewDevice("", "192.0.2.7"))
-	full := domain.MeterState{FreeAt: noon.Add(time.Duration(meters.Account.Burst) * meters.Account.Every)}
-	known := domain.MeterState{KnownUntil: noon.Add(time.Second)}
+	meters := domain.LoginMeters(domain.AddressKey("ann@example.com"), domain.NewDevice("", "192.0.2.7"))
+	full := func(m domain.Meter) domain.MeterReading {
+		return domain.MeterReading{MeterState: domain.MeterState{FreeAt: noon.Add(time.Duration(m.Burst) * m.Every)}}
+	}
+	known := domain.MeterReading{MeterState: domain.MeterState{KnownUntil: noon.Add(time.Second)}}
+	tooMany := full(meters.Pair)
+	tooMany.KnownUntil = known.KnownUntil
+	counted := full(meters.Account)
+	counted.Charged = true
 	tests := map[string]struct {
-		pair, account, network domain.MeterReading
-		want                   time.Duration
+		pair, account, network, right domain.MeterReading
+		want                          time.Duration
 	}{
 		"nothing yet":                       {},
-		"account is full, unknown network":  {account: domain.MeterReading{MeterState: full}, want: time.Minute},
-		"account is full, known network":    {pair: domain.MeterReading{MeterState: known}, account: domain.MeterReading{MeterState: full}},
-		"account is full with this guess":   {account: domain.MeterReading{MeterState: full, Charged: true}},
-		"network is full":                   {network: domain.MeterReading{MeterState: domain.MeterState{FreeAt: noon.Add(300 * time.Second)}}, want: 3 * time.Second},
-		"account in this network is full":   {pair: domain.MeterReading{MeterState: domain.MeterState{FreeAt: noon.Add(300 * time.Second)}}, want: 30 * time.Second},
-		"known network, but too many there": {pair: domain.MeterReading{MeterState: domain.MeterState{FreeAt: noon.Add(300 * time.Second), KnownUntil: known.KnownUntil}}, want: 30 * time.Second},
+		"account is full, unknown network":  {account: full(meters.Account), want: time.Minute},
+		"account is full, known network":    {pair: known, account: full(meters.Account)},
+		"account is full with this guess":   {account: counted},
+		"network is full":                   {network: full(meters.Network), want: 3 * time.Second},
+		"account in this network is full":   {pair: full(meters.Pair), want: 15 * time.Minute},
+		"known network, but too many there": {pair: tooMany, want: 15 * time.Minute},
+		"too many sign-ins, though at home": {pair: known, right: full(meters.Right), want: time.Minute},
 	}
 	for name, tt := range tests {
-		got := meters.Wait([]domain.MeterReading{tt.pair, tt.account, tt.network}, noon)
+		got := meters.Wait([]domain.MeterReading{tt.pair, tt.account, tt.network, tt.right}, noon)
 		if got != tt.want {
 			t.Errorf("%s: wait %v, want %v", name, got, tt.want)
 		}

@@ -4,6 +4,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,12 +63,9 @@ func (u *User) UpdatedAt() time.Time { return u.updatedAt }
 // MaySignIn says whether the user may open and keep sessions.
 func (u *User) MaySignIn() bool { return u.status == Active }
 
-// Rehash replaces the hash of the same password by one with stronger parameters. Nothing that anybody sees changes, so
-// UpdatedAt stays.
-func (u *User) Rehash(passwordHash string) { u.passwordHash = passwordHash }
-
-// ChangePassword replaces the password. Nothing that others see changes, so UpdatedAt stays.
-func (u *User) ChangePassword(passwordHash string) { u.passwordHash = passwordHash }
+// SetPassword replaces the hash, be it of another password or of the same one with stronger parameters. Nothing that others
+// see changes, so UpdatedAt stays.
+func (u *User) SetPassword(passwordHash string) { u.passwordHash = passwordHash }
 
 // UpdateProfile changes the name and the address. What is the same already is no update.
 func (u *User) UpdateProfile(name string, email Email, now time.Time) {
@@ -102,6 +100,20 @@ func (u *User) MayLeave(others int) error {
 		return ErrLastAdmin
 	}
 	return nil
+}
+
+// Admins are the ids of all active admins, while nobody else can change who they are.
+type Admins []uuid.UUID
+
+// Include says whether somebody is one of them.
+func (a Admins) Include(id uuid.UUID) bool { return slices.Contains(a, id) }
+
+// Beside is how many there are beside somebody, who may be none.
+func (a Admins) Beside(id uuid.UUID) int {
+	if a.Include(id) {
+		return len(a) - 1
+	}
+	return len(a)
 }
 
 // UserSnapshot is a user as a store keeps it.

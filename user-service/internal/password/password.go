@@ -57,11 +57,13 @@ type Hasher struct {
 	wait   time.Duration
 	absent string
 	tidy   *time.Timer
+	// idKey is argon2id.
+	idKey func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
 }
 
 // NewHasher returns a hasher that makes hashes with the given costs.
 func NewHasher(p Params) *Hasher {
-	h := &Hasher{params: p, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), wait: maxWait, tidy: time.AfterFunc(tidyAfter, debug.FreeOSMemory)}
+	h := &Hasher{params: p, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), wait: maxWait, tidy: time.AfterFunc(tidyAfter, debug.FreeOSMemory), idKey: argon2.IDKey}
 	// A hash of nothing: its key isn't what argon2id gives for any known password, but checking it costs what every check
 	// costs. It need not be secret, nor different between replicas.
 	h.absent = encode(p, make([]byte, saltLength), make([]byte, keyLength))
@@ -73,21 +75,21 @@ func NewHasher(p Params) *Hasher {
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltLength)
 	_, _ = rand.Read(salt) // never fails: it ends the process rather than being predictable
-	key, err := h.derive(ctx, password, salt, h.params)
+	key, err := h.derive(ctx, password, salt, h.params, Params{})
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}
 	return encode(h.params, salt, key), nil
 }
 
-// Verify says whether the password is that of the PHC string, in a time that tells nothing of where they differ.
-// Error: too many, when no slot came free in time.
+// Verify says whether the password is that of the PHC string, in a time that tells nothing of where they differ, nor of how old
+// the hash is: one of a lower cost than today's costs as much. Error: too many, when no slot came free in time.
 func (h *Hasher) Verify(ctx context.Context, phc, password string) (bool, error) {
 	p, salt, want, err := decode(phc)
 	if err != nil {
 		return false, fmt.Errorf("verify password: %w", err)
 	}
-	got, err := h.derive(ctx, password, salt, p)
+	got, err := h.derive(ctx, password, salt, p, h.short(p))
 	if err != nil {
 		return false, fmt.Errorf("verify password: %w", err)
 	}
@@ -104,8 +106,24 @@ func (h *Hasher) NeedsRehash(phc string) bool {
 	return err == nil && (p != h.params || len(salt) != saltLength)
 }
 
-// derive runs argon2id in a slot.
-func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Params) ([]byte, error) {
+// short returns what is short of today's cost in another: costs of a hash that takes up the difference, and no more memory than
+// one of today. None for none.
+func (h *Hasher) short(p Params) Params {
+	// The work of argon2id is memory times passes.
+	today, spent := uint64(h.params.MemoryKiB)*uint64(h.params.Time), uint64(p.MemoryKiB)*uint64(p.Time)
+	if spent >= today {
+		return Params{}
+	}
+	passes := (today - spent + uint64(h.params.MemoryKiB) - 1) / uint64(h.params.MemoryKiB)
+	return Params{
+		MemoryKiB: uint32((today - spent) / passes), //nolint:gosec // G115: at most today's
+		Time:      uint32(passes),                   //nolint:gosec // G115: at most today's
+		Threads:   h.params.Threads,
+	}
+}
+
+// derive runs argon2id in a slot, and once more for nothing but the time, if there are costs for that.
+func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p, idle Params) ([]byte, error) {
 	timer := time.NewTimer(h.wait)
 	defer timer.Stop()
 	select {
@@ -123,7 +141,11 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 		return nil, err
 	}
 	// The same letters may reach us composed or not, as the keyboard has it (NIST SP 800-63B, 3.1.1.2).
-	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, p.Time, p.MemoryKiB, p.Threads, keyLength), nil
+	text := []byte(norm.NFKC.String(password))
+	if idle != (Params{}) {
+		h.idKey(text, salt, idle.Time, idle.MemoryKiB, idle.Threads, keyLength)
+	}
+	return h.idKey(text, salt, p.Time, p.MemoryKiB, p.Threads, keyLength), nil
 }
 
 // encode writes the PHC string format: $argon2id$v=19$m=19456,t=2,p=1$salt$key.

@@ -220,3 +220,32 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A hash of before, when the cost was lower, is found wrong after as much work as any other: nobody sees by the time that there
+// is such an account. Work is memory times passes.
+func TestOlderHashesCostTheSame(t *testing.T) {
+	t.Parallel()
+	for _, old := range []Params{{12288, 1, 1}, {19456, 1, 1}, {64, 1, 1}, {19455, 2, 1}, {9216, 4, 1}, {8192, 3, 1}, Current} {
+		phc, err := NewHasher(old).Hash(t.Context(), "kettle-omnibus")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := NewHasher(Current)
+		var work, largest uint64
+		h.idKey = func(_, _ []byte, time, memory uint32, _ uint8, keyLen uint32) []byte {
+			work += uint64(time) * uint64(memory)
+			largest = max(largest, uint64(memory))
+			return make([]byte, keyLen)
+		}
+		if ok, err := h.Verify(t.Context(), phc, "wrong"); ok || err != nil {
+			t.Errorf("Verify = %v, error %v", ok, err)
+		}
+		// At most one KiB of each pass is lost by dividing.
+		if want := uint64(Current.MemoryKiB) * uint64(Current.Time); work > want || work < want-uint64(Current.Time) {
+			t.Errorf("against %+v: work %d, want %d", old, work, want)
+		}
+		if largest > uint64(Current.MemoryKiB) {
+			t.Errorf("against %+v: %d KiB at once", old, largest)
+		}
+	}
+}

@@ -6,8 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"shop.example/platform/pagetoken"
-
 	"shop.example/user-service/internal/domain"
 )
 
@@ -30,46 +28,22 @@ type Addresses struct{ store AddressStore }
 // NewAddresses returns the use cases.
 func NewAddresses(store AddressStore) *Addresses { return &Addresses{store} }
 
-// AddressPage is a page of addresses.
-type AddressPage struct {
-	Addresses     []*domain.Address
-	NextPageToken string
-	// Total is how many there are in all, nil unless it was asked for.
-	Total *int64
-}
-
 // List returns a page of the caller's addresses, the oldest first.
-func (a *Addresses) List(ctx context.Context, p Page) (AddressPage, error) {
+func (a *Addresses) List(ctx context.Context, p Page) (PageOf[*domain.Address], error) {
 	owner, _, err := signedIn(ctx)
 	if err != nil {
-		return AddressPage{}, err
+		return PageOf[*domain.Address]{}, err
 	}
-	// A token is good in the list that it comes from: that of the same user.
-	query := []string{"addresses", owner.String()}
-	var after uuid.UUID
-	if p.Token != "" {
-		if err := pagetoken.Decode(p.Token, query, &after); err != nil {
-			return AddressPage{}, err
-		}
-	}
-	// One more than the page holds tells whether there is another one.
-	addresses, err := a.store.ListAddresses(ctx, owner, after, p.size()+1)
+	page, err := list[*domain.Address, uuid.UUID]{
+		query: []string{"addresses", owner.String()},
+		read: func(ctx context.Context, after uuid.UUID, limit int) ([]*domain.Address, error) {
+			return a.store.ListAddresses(ctx, owner, after, limit)
+		},
+		count: func(ctx context.Context) (int64, error) { return a.store.CountAddresses(ctx, owner) },
+		place: (*domain.Address).ID,
+	}.page(ctx, p)
 	if err != nil {
-		return AddressPage{}, fmt.Errorf("list addresses: %w", err)
-	}
-	page := AddressPage{Addresses: addresses}
-	if len(addresses) > p.size() {
-		page.Addresses = addresses[:p.size()]
-		if page.NextPageToken, err = pagetoken.Encode(query, page.Addresses[p.size()-1].ID()); err != nil {
-			return AddressPage{}, err
-		}
-	}
-	if p.IncludeTotal {
-		total, err := a.store.CountAddresses(ctx, owner)
-		if err != nil {
-			return AddressPage{}, fmt.Errorf("count addresses: %w", err)
-		}
-		page.Total = &total
+		return PageOf[*domain.Address]{}, fmt.Errorf("list addresses: %w", err)
 	}
 	return page, nil
 }

@@ -65,8 +65,8 @@ func (b *book) add(t *testing.T, label string) domain.AddressSnapshot {
 }
 
 // labels returns what is on a page.
-func labels(page usecase.AddressPage) (all []string) {
-	for _, a := range page.Addresses {
+func labels(page usecase.PageOf[*domain.Address]) (all []string) {
+	for _, a := range page.Items {
 		all = append(all, a.Snapshot().Label)
 	}
 	return all
@@ -156,7 +156,7 @@ func TestListAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all.Addresses) != 5 || all.Total == nil || *all.Total != 5 || all.NextPageToken != "" {
+	if len(all.Items) != 5 || all.Total == nil || *all.Total != 5 || all.NextPageToken != "" {
 		t.Errorf("all are %v of %v, next %q", labels(all), all.Total, all.NextPageToken)
 	}
 	if exact, err := b.List(b.ann, usecase.Page{Size: 5}); err != nil || exact.NextPageToken != "" {
@@ -192,7 +192,7 @@ func TestAddressesOfOthers(t *testing.T) {
 		wantErr(t, "update", err, domain.ErrNoAddress)
 		wantErr(t, "delete", b.Delete(ctx, id), domain.ErrNoAddress)
 		page, err := b.List(ctx, usecase.Page{IncludeTotal: true})
-		if err != nil || len(page.Addresses) != 0 || *page.Total != 0 {
+		if err != nil || len(page.Items) != 0 || *page.Total != 0 {
 			t.Errorf("list: %v of %v, error %v; want none", labels(page), page.Total, err)
 		}
 	}

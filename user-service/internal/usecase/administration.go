@@ -15,12 +15,13 @@ import (
 type AccessStore interface {
 	UserEraser
 	// UpdateAccess locks a user and all active admins, lets update change the user, and keeps it and the end of its sessions,
-	// if update returns one. others is how many active admins there are beside the user, and stays true until it is done.
-	// If update returns an error, nothing is kept. Error: domain.ErrNoUser.
-	UpdateAccess(ctx context.Context, id uuid.UUID, update func(u *domain.User, others int) (*domain.SessionsEnd, error)) error
+	// if update returns one. Who the admins are stays true until it is done. If update returns an error, nothing is kept.
+	// Error: domain.ErrNoUser.
+	UpdateAccess(ctx context.Context, id uuid.UUID, update func(u *domain.User, admins domain.Admins) (*domain.SessionsEnd, error)) error
 }
 
-// Administration decides what others may do. That its caller is an admin is checked at the door.
+// Administration decides what others may do. The door lets in whose token says admin; whether that is still so is seen under the
+// locks, because a token is believed for some seconds after its admin was demoted: enough to undo it.
 type Administration struct {
 	store AccessStore
 	log   *slog.Logger
@@ -40,10 +41,17 @@ type SetAccess struct {
 }
 
 // SetAccess changes what a user may do, and returns the user. Disabling one ends all its sessions, and enabling it again
-// revives none. Errors: domain.ErrNoUser, domain.ErrLastAdmin.
+// revives none. Errors: domain.ErrNoUser, domain.ErrNoAdmin, domain.ErrLastAdmin.
 func (a *Administration) SetAccess(ctx context.Context, c SetAccess) (*domain.User, error) {
+	caller, _, err := signedIn(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var user *domain.User
-	err := a.store.UpdateAccess(ctx, c.UserID, func(u *domain.User, others int) (*domain.SessionsEnd, error) {
+	err = a.store.UpdateAccess(ctx, c.UserID, func(u *domain.User, admins domain.Admins) (*domain.SessionsEnd, error) {
+		if !admins.Include(caller) {
+			return nil, domain.ErrNoAdmin
+		}
 		user = u
 		now, role, status := storable(a.now()), u.Role(), u.Status()
 		if c.Role != "" {
@@ -52,7 +60,7 @@ func (a *Administration) SetAccess(ctx context.Context, c SetAccess) (*domain.Us
 		if c.Status != "" {
 			status = c.Status
 		}
-		if err := u.SetAccess(role, status, others, now); err != nil {
+		if err := u.SetAccess(role, status, admins.Beside(u.ID()), now); err != nil {
 			return nil, err
 		}
 		if u.MaySignIn() {
@@ -67,10 +75,17 @@ func (a *Administration) SetAccess(ctx context.Context, c SetAccess) (*domain.Us
 	return user, nil
 }
 
-// Delete erases a user. Errors: domain.ErrNoUser, domain.ErrLastAdmin.
+// Delete erases a user. Errors: domain.ErrNoUser, domain.ErrNoAdmin, domain.ErrLastAdmin.
 func (a *Administration) Delete(ctx context.Context, userID uuid.UUID) error {
-	err := a.store.DeleteUser(ctx, userID, func(u *domain.User, others int) (time.Time, error) {
-		return storable(a.now()), u.MayLeave(others)
+	caller, _, err := signedIn(ctx)
+	if err != nil {
+		return err
+	}
+	err = a.store.DeleteUser(ctx, userID, func(u *domain.User, admins domain.Admins) (time.Time, error) {
+		if !admins.Include(caller) {
+			return time.Time{}, domain.ErrNoAdmin
+		}
+		return storable(a.now()), u.MayLeave(admins.Beside(userID))
 	})
 	if err != nil {
 		return fmt.Errorf("delete user: %w", err)

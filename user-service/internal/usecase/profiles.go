@@ -2,6 +2,7 @@ package usecase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -21,8 +22,8 @@ type ProfileStore interface {
 // UserEraser erases users.
 type UserEraser interface {
 	// DeleteUser locks a user and all active admins, lets decide say when, if at all, and erases the user with all that is
-	// kept of it but the fact. others is how many active admins there are beside the user. Error: domain.ErrNoUser.
-	DeleteUser(ctx context.Context, id uuid.UUID, decide func(u *domain.User, others int) (at time.Time, err error)) error
+	// kept of it but the fact. Error: domain.ErrNoUser.
+	DeleteUser(ctx context.Context, id uuid.UUID, decide func(u *domain.User, admins domain.Admins) (at time.Time, err error)) error
 }
 
 // Profiles lets people change their own account.
@@ -94,7 +95,7 @@ type ChangePassword struct {
 func (ChangePassword) LogValue() slog.Value { return slog.StringValue("change password") }
 
 // ChangePassword replaces the caller's password and ends its other sessions. Errors: invalid at "new_password";
-// domain.ErrInvalidCredentials for a wrong current password; too many.
+// domain.ErrWrongPassword for a wrong current password; too many.
 func (p *Profiles) ChangePassword(ctx context.Context, c ChangePassword) error {
 	userID, current, err := signedIn(ctx)
 	if err != nil {
@@ -118,7 +119,7 @@ func (p *Profiles) ChangePassword(ctx context.Context, c ChangePassword) error {
 		if err := unchanged(u, user); err != nil {
 			return nil, err
 		}
-		u.ChangePassword(phc)
+		u.SetPassword(phc)
 		return &domain.SessionsEnd{Except: current, Reason: domain.EndedByPasswordChange, At: storable(p.now())}, nil
 	})
 	if err != nil {
@@ -137,7 +138,7 @@ type DeleteAccount struct {
 // LogValue keeps the password out of the logs.
 func (DeleteAccount) LogValue() slog.Value { return slog.StringValue("delete account") }
 
-// Delete erases the caller. Errors: domain.ErrInvalidCredentials for a wrong password; domain.ErrLastAdmin; too many.
+// Delete erases the caller. Errors: domain.ErrWrongPassword for a wrong password; domain.ErrLastAdmin; too many.
 func (p *Profiles) Delete(ctx context.Context, c DeleteAccount) error {
 	userID, _, err := signedIn(ctx)
 	if err != nil {
@@ -150,11 +151,11 @@ func (p *Profiles) Delete(ctx context.Context, c DeleteAccount) error {
 	if err := p.prove(ctx, user, c.Password, c.Device); err != nil {
 		return fmt.Errorf("delete account: %w", err)
 	}
-	err = p.store.DeleteUser(ctx, userID, func(u *domain.User, others int) (time.Time, error) {
+	err = p.store.DeleteUser(ctx, userID, func(u *domain.User, admins domain.Admins) (time.Time, error) {
 		if err := unchanged(u, user); err != nil {
 			return time.Time{}, err
 		}
-		return storable(p.now()), u.MayLeave(others)
+		return storable(p.now()), u.MayLeave(admins.Beside(userID))
 	})
 	if err != nil {
 		return fmt.Errorf("delete account: %w", gone(err))
@@ -165,15 +166,19 @@ func (p *Profiles) Delete(ctx context.Context, c DeleteAccount) error {
 
 // prove checks that the caller knows the password: whoever found a phone unlocked does not.
 func (p *Profiles) prove(ctx context.Context, user *domain.User, password string, from domain.Device) error {
-	return p.throttle.guess(ctx, user.Email().String(), from, func() (bool, error) {
+	err := p.throttle.guess(ctx, domain.ProofMeters(user.ID(), from), func() (bool, error) {
 		return p.passwords.Verify(ctx, user.PasswordHash(), password)
 	})
+	if errors.Is(err, domain.ErrInvalidCredentials) {
+		return domain.ErrWrongPassword
+	}
+	return err
 }
 
 // unchanged says whether the password that was proved is still the user's.
 func unchanged(now, proved *domain.User) error {
 	if now.PasswordHash() != proved.PasswordHash() {
-		return domain.ErrInvalidCredentials
+		return domain.ErrWrongPassword
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package usecase_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"shop.example/platform/apperr"
+	"shop.example/platform/auth"
 
 	"shop.example/user-service/internal/domain"
 	"shop.example/user-service/internal/password"
@@ -202,11 +205,11 @@ func TestSetAccess(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	grant := s.register(t)
-	id := grant.User.ID()
+	id, boss := grant.User.ID(), s.boss(t)
 	set := func(role domain.Role, status domain.Status) *domain.User {
 		t.Helper()
 		s.now = s.now.Add(time.Minute)
-		u, err := s.admins.SetAccess(t.Context(), usecase.SetAccess{UserID: id, Role: role, Status: status})
+		u, err := s.admins.SetAccess(boss, usecase.SetAccess{UserID: id, Role: role, Status: status})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +247,7 @@ func TestChangesMissNothing(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	grant, other := s.register(t), s.registerAs(t, "bob@example.com")
-	at := s.now
+	at, boss := s.now, s.boss(t)
 	changes, err := s.sessions.Changes(t.Context(), time.Time{})
 	for range 5 { // they ask every 2 s
 		s.now = s.now.Add(2 * time.Second)
@@ -254,8 +257,8 @@ func TestChangesMissNothing(t *testing.T) {
 	}
 	asked := s.now
 	s.now = at // what happened ten seconds ago becomes visible now
-	err = errors.Join(err, s.sessions.Logout(as(t, grant)), s.admins.Delete(t.Context(), other.User.ID()),
-		second(s.admins.SetAccess(t.Context(), usecase.SetAccess{UserID: grant.User.ID(), Role: domain.Staff})))
+	err = errors.Join(err, s.sessions.Logout(as(t, grant)), s.admins.Delete(boss, other.User.ID()),
+		second(s.admins.SetAccess(boss, usecase.SetAccess{UserID: grant.User.ID(), Role: domain.Staff})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +304,7 @@ func TestSessionsOfCaller(t *testing.T) {
 		if err != nil || *page.Total != 5 {
 			t.Fatalf("page %+v, error %v", page, err)
 		}
-		seen += len(page.Sessions)
+		seen += len(page.Items)
 		if page.Current.String() != principal(t, grants[1].AccessToken).SessionID {
 			t.Errorf("current is %v", page.Current)
 		}
@@ -397,11 +400,11 @@ func TestListUsers(t *testing.T) {
 	}
 	filter := usecase.UserFilter{Text: " example.com "}
 	page, err := s.users.List(t.Context(), filter, usecase.Page{Size: 3, IncludeTotal: true})
-	if err != nil || len(page.Users) != 3 || *page.Total != 4 || page.Users[0].Name() != "ann2" {
+	if err != nil || len(page.Items) != 3 || *page.Total != 4 || page.Items[0].Name() != "ann2" {
 		t.Fatalf("page %+v, error %v", page, err)
 	}
 	next, err := s.users.List(t.Context(), filter, usecase.Page{Size: 3, Token: page.NextPageToken})
-	if err != nil || len(next.Users) != 1 || next.Users[0].Name() != "Ann" || next.NextPageToken != "" || next.Total != nil {
+	if err != nil || len(next.Items) != 1 || next.Items[0].Name() != "Ann" || next.NextPageToken != "" || next.Total != nil {
 		t.Errorf("page %+v, error %v", next, err)
 	}
 	_, err = s.users.List(t.Context(), usecase.UserFilter{Text: "other"}, usecase.Page{Size: 3, Token: page.NextPageToken})
@@ -411,5 +414,144 @@ func TestListUsers(t *testing.T) {
 	_, err = s.users.List(t.Context(), usecase.UserFilter{Text: "a\x00"}, usecase.Page{})
 	if apperr.KindOf(err) != apperr.Invalid {
 		t.Errorf("a NUL: %v", err)
+	}
+}
+
+// A token says admin for some seconds after its owner was demoted. It is no way to undo that, nor to take others along.
+func TestNoAdminAnyMore(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	boss, former, ann := s.boss(t), s.registerAs(t, "former@example.com"), s.register(t)
+	p := principal(t, former.AccessToken)
+	p.Role = auth.Admin
+	stale := auth.NewContext(t.Context(), p)
+	for _, c := range []usecase.SetAccess{{Role: domain.Customer}, {Role: domain.Admin, Status: domain.Disabled}} {
+		s.change(t, former.User.ID(), func(u *domain.UserSnapshot) { u.Role, u.Status = domain.Admin, domain.Active })
+		if _, err := s.admins.SetAccess(stale, usecase.SetAccess{UserID: ann.User.ID(), Role: domain.Staff}); err != nil {
+			t.Fatalf("while it is an admin: %v", err)
+		}
+		c.UserID = former.User.ID()
+		if _, err := s.admins.SetAccess(boss, c); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []uuid.UUID{former.User.ID(), ann.User.ID()} {
+			_, err := s.admins.SetAccess(stale, usecase.SetAccess{UserID: id, Role: domain.Admin, Status: domain.Active})
+			wantErr(t, "access", err, domain.ErrNoAdmin)
+			wantErr(t, "delete", s.admins.Delete(stale, id), domain.ErrNoAdmin)
+		}
+	}
+	u, err := s.store.User(t.Context(), ann.User.ID())
+	if err != nil || u.Role() != domain.Staff {
+		t.Errorf("user %+v, error %v; want it as it was", u, err)
+	}
+	if _, err := s.admins.SetAccess(t.Context(), usecase.SetAccess{UserID: ann.User.ID()}); apperr.KindOf(err) != apperr.Unauthenticated {
+		t.Errorf("anonymous: %v", err)
+	}
+	if err := s.admins.Delete(t.Context(), ann.User.ID()); apperr.KindOf(err) != apperr.Unauthenticated {
+		t.Errorf("anonymous: %v", err)
+	}
+}
+
+// A signed-in user has named no address that could be wrong.
+func TestWrongPasswordInside(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	grant := s.register(t)
+	for what, err := range map[string]error{
+		"change": s.profiles.ChangePassword(as(t, grant), usecase.ChangePassword{Current: "wrong", New: another}),
+		"delete": s.profiles.Delete(as(t, grant), usecase.DeleteAccount{Password: "wrong"}),
+	} {
+		e := apperr.From(err)
+		if e.Kind != apperr.Unauthenticated || e.Reason != "invalid_credentials" || e.Message != "The password is wrong." {
+			t.Errorf("%s: %v %s %q", what, e.Kind, e.Reason, e.Message)
+		}
+	}
+}
+
+// manyChanges is a store in which very many sessions have ended and roles have changed, many at a time.
+type manyChanges struct {
+	usecase.SessionStore
+	ended []usecase.EndedSession
+	users []usecase.ChangedUser
+}
+
+func (m manyChanges) SessionsEndedSince(_ context.Context, since time.Time, limit int) (part []usecase.EndedSession, _ error) {
+	for _, e := range m.ended {
+		if n := len(part); !e.At.Before(since) && (n < limit || e.At.Equal(part[n-1].At)) {
+			part = append(part, e)
+		}
+	}
+	return part, nil
+}
+
+func (m manyChanges) UsersChangedSince(_ context.Context, since time.Time, limit int) (part []usecase.ChangedUser, _ error) {
+	for _, c := range m.users {
+		if n := len(part); !c.At.Before(since) && (n < limit || c.At.Equal(part[n-1].At)) {
+			part = append(part, c)
+		}
+	}
+	return part, nil
+}
+
+// However much has changed, an answer is bounded, and who asks on hears of all of it: also when all of it is of just now.
+func TestChangesComeInParts(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, age := range []time.Duration{10 * time.Minute, time.Second} {
+		store := manyChanges{SessionStore: s.store}
+		for i := range 35_000 {
+			at := s.now.Add(-age).Truncate(time.Microsecond).Add(time.Duration(i/7) * time.Microsecond) // seven at a time
+			store.ended = append(store.ended, usecase.EndedSession{ID: uuid.New(), At: at})
+			if i%2 == 0 {
+				store.users = append(store.users, usecase.ChangedUser{ID: uuid.New(), Role: domain.Staff, At: at})
+			}
+		}
+		sessions := usecase.NewSessions(s.store, store, s.passwords, usecase.LiftedThrottle(), tells{}, slog.New(slog.DiscardHandler), func() time.Time { return s.now })
+		ended, users := map[string]bool{}, map[string]bool{}
+		var since time.Time
+		asked := 0
+		for more := true; more; asked++ {
+			changes, err := sessions.Changes(t.Context(), since)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(changes.EndedSessions) > 10_006 || len(changes.Users) > 10_006 {
+				t.Fatalf("an answer of %d sessions and %d users", len(changes.EndedSessions), len(changes.Users))
+			}
+			for _, id := range changes.EndedSessions {
+				ended[id] = true
+			}
+			for id := range changes.Users {
+				users[id] = true
+			}
+			more = len(changes.EndedSessions) >= 10_000 || len(changes.Users) >= 10_000
+			if more && !changes.Next.After(since) {
+				t.Fatalf("no progress: from %v again", changes.Next)
+			}
+			if since = changes.Next; !more && !since.Equal(s.now.Add(-20*time.Second)) {
+				t.Errorf("at the end the next question is from %v, want 20 s before now", since)
+			}
+		}
+		if len(ended) != len(store.ended) || len(users) != len(store.users) || asked > 8 {
+			t.Errorf("%d of %d sessions and %d of %d users after %d questions", len(ended), len(store.ended), len(users), len(store.users), asked)
+		}
+	}
+}
+
+func TestTooManySessions(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	first := s.register(t)
+	for range domain.MaxSessions {
+		s.now = s.now.Add(time.Minute)
+		if _, err := s.login(t, address, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.refresh(t, first.RefreshToken, "")
+	wantErr(t, "the oldest session", err, domain.ErrSessionOver)
+	changes, err := s.sessions.Changes(t.Context(), time.Time{})
+	if err != nil || len(changes.EndedSessions) != 1 || changes.EndedSessions[0] != principal(t, first.AccessToken).SessionID {
+		t.Errorf("changes %+v, error %v; want the end of the oldest session", changes, err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
-	"shop.example/platform/pagetoken"
 
 	"shop.example/user-service/internal/domain"
 )
@@ -65,44 +64,22 @@ func (u *Users) Status(ctx context.Context, id uuid.UUID) (domain.Status, error)
 	return user.Status(), nil
 }
 
-// UserPage is a part of a list of users.
-type UserPage struct {
-	Users         []*domain.User
-	NextPageToken string
-	// Total is how many there are in all, nil unless it was asked for.
-	Total *int64
-}
-
 // List returns the users who match, the newest first. That its caller is an admin is checked at the door.
-func (u *Users) List(ctx context.Context, f UserFilter, p Page) (UserPage, error) {
+func (u *Users) List(ctx context.Context, f UserFilter, p Page) (PageOf[*domain.User], error) {
 	f.Text = strings.TrimSpace(f.Text)
 	if !utf8.ValidString(f.Text) || strings.ContainsRune(f.Text, 0) {
-		return UserPage{}, apperr.InvalidField("query", "must be text")
+		return PageOf[*domain.User]{}, apperr.InvalidField("query", "must be text")
 	}
-	var after uuid.UUID
-	if p.Token != "" {
-		if err := pagetoken.Decode(p.Token, f, &after); err != nil {
-			return UserPage{}, err
-		}
-	}
-	// One more than the page holds tells whether there is another one.
-	users, err := u.store.Users(ctx, f, after, p.size()+1)
+	page, err := list[*domain.User, uuid.UUID]{
+		query: f,
+		read: func(ctx context.Context, after uuid.UUID, limit int) ([]*domain.User, error) {
+			return u.store.Users(ctx, f, after, limit)
+		},
+		count: func(ctx context.Context) (int64, error) { return u.store.CountUsers(ctx, f) },
+		place: (*domain.User).ID,
+	}.page(ctx, p)
 	if err != nil {
-		return UserPage{}, fmt.Errorf("list users: %w", err)
-	}
-	page := UserPage{Users: users}
-	if len(users) > p.size() {
-		page.Users = users[:p.size()]
-		if page.NextPageToken, err = pagetoken.Encode(f, page.Users[p.size()-1].ID()); err != nil {
-			return UserPage{}, err
-		}
-	}
-	if p.IncludeTotal {
-		total, err := u.store.CountUsers(ctx, f)
-		if err != nil {
-			return UserPage{}, fmt.Errorf("list users: %w", err)
-		}
-		page.Total = &total
+		return PageOf[*domain.User]{}, fmt.Errorf("list users: %w", err)
 	}
 	return page, nil
 }

@@ -36,7 +36,8 @@ type Accounts interface {
 	// UserByEmail returns a user. Error: domain.ErrNoUser.
 	UserByEmail(context.Context, domain.Email) (*domain.User, error)
 	// OpenSession locks the user, lets open decide, and keeps the user as open left it and the session that open returned.
-	// If open returns an error, nothing is kept. Error: domain.ErrNoUser.
+	// Of more than domain.MaxSessions it ends those that were used least recently. If open returns an error, nothing is kept.
+	// Error: domain.ErrNoUser.
 	OpenSession(ctx context.Context, userID uuid.UUID, open func(*domain.User) (*domain.Session, domain.RefreshToken, error)) error
 	UserUpdater
 }
@@ -60,11 +61,12 @@ type SessionStore interface {
 	Sessions(ctx context.Context, l LivingSessions, after SessionCursor, limit int) ([]*domain.Session, error)
 	// CountSessions returns how many there are.
 	CountSessions(context.Context, LivingSessions) (int64, error)
-	// SessionsEndedSince returns the sessions that ended at a time or after it.
-	SessionsEndedSince(ctx context.Context, since time.Time) ([]uuid.UUID, error)
-	// UsersChangedSince returns the users whose role changed at a time or after it, with the role that they have now, and
-	// those who were deleted, with none.
-	UsersChangedSince(ctx context.Context, since time.Time) (map[uuid.UUID]domain.Role, error)
+	// SessionsEndedSince returns the first limit sessions that ended at a time or after it, in the order of their ends, and all
+	// that ended together with the last of them.
+	SessionsEndedSince(ctx context.Context, since time.Time, limit int) ([]EndedSession, error)
+	// UsersChangedSince returns likewise the users whose role changed, with the role that they have now, and those who were
+	// deleted, with none.
+	UsersChangedSince(ctx context.Context, since time.Time, limit int) ([]ChangedUser, error)
 }
 
 // Sessions opens, renews and ends sessions.
@@ -140,7 +142,7 @@ func (s *Sessions) Register(ctx context.Context, c Register) (Grant, error) {
 	if err := s.accounts.Register(ctx, user, session, token); err != nil {
 		return Grant{}, fmt.Errorf("register: %w", err)
 	}
-	if err := s.throttle.known(ctx, c.Email, c.Device); err != nil { // the account is there; the next sign-in notes it too
+	if err := s.throttle.known(ctx, user.ID(), c.Device); err != nil { // the account is there; the next sign-in notes it too
 		s.log.WarnContext(ctx, "network of a new account not noted", "error", err)
 	}
 	s.log.InfoContext(ctx, "user registered", "user_id", user.ID(), "session_id", session.ID())
@@ -148,17 +150,17 @@ func (s *Sessions) Register(ctx context.Context, c Register) (Grant, error) {
 }
 
 // Login opens a session. Errors: domain.ErrInvalidCredentials, alike and after the same work for an unknown address, a wrong
-// password and a disabled account; too many, with retry_after in seconds, after too many wrong ones.
+// password and a disabled account; too many, with retry_after in seconds, after too many wrong ones, or right ones.
 func (s *Sessions) Login(ctx context.Context, c Login) (Grant, error) {
 	user, err := s.userByEmail(ctx, c.Email)
 	if err != nil && !errors.Is(err, domain.ErrNoUser) {
 		return Grant{}, fmt.Errorf("log in: %w", err)
 	}
-	phc := s.passwords.Absent()
+	phc, account := s.passwords.Absent(), domain.AddressKey(c.Email)
 	if user != nil {
-		phc = user.PasswordHash()
+		phc, account = user.PasswordHash(), domain.UserKey(user.ID())
 	}
-	err = s.throttle.guess(ctx, c.Email, c.Device, func() (bool, error) {
+	err = s.throttle.guess(ctx, domain.LoginMeters(account, c.Device), func() (bool, error) {
 		right, err := s.passwords.Verify(ctx, phc, c.Password)
 		return right && user != nil && user.MaySignIn(), err
 	})
@@ -178,7 +180,7 @@ func (s *Sessions) Login(ctx context.Context, c Login) (Grant, error) {
 			return nil, domain.RefreshToken{}, domain.ErrInvalidCredentials
 		}
 		if stronger != "" {
-			u.Rehash(stronger)
+			u.SetPassword(stronger)
 		}
 		opened, token, err := domain.OpenSession(u, c.Device, domain.HashRefreshToken(secret), now)
 		user, session = u, opened

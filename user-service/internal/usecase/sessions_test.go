@@ -130,6 +130,20 @@ func (s *shop) change(t *testing.T, id uuid.UUID, f func(*domain.UserSnapshot)) 
 	}
 }
 
+// boss returns a context whose calls are made by an admin.
+func (s *shop) boss(t *testing.T) context.Context {
+	t.Helper()
+	const email = "boss@shop.example"
+	if _, err := usecase.BootstrapAdmin(t.Context(), s.store, s.passwords, email, secret, func() time.Time { return s.now }); err != nil {
+		t.Fatal(err)
+	}
+	grant, err := s.login(t, email, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return as(t, grant)
+}
+
 // principal returns whom an access token stands for.
 func principal(t *testing.T, accessToken string) auth.Principal {
 	t.Helper()
@@ -495,7 +509,7 @@ func TestSweepForgets(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	gone, grant := s.registerAs(t, "gone@example.com"), s.register(t)
-	if err := s.admins.Delete(t.Context(), gone.User.ID()); err != nil {
+	if err := s.admins.Delete(s.boss(t), gone.User.ID()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.refresh(t, grant.RefreshToken, "key"); err != nil {
@@ -503,7 +517,7 @@ func TestSweepForgets(t *testing.T) {
 	}
 	_, err := s.login(t, "nobody@example.com", "wrong")
 	wantErr(t, "guess", err, domain.ErrInvalidCredentials)
-	guessed := domain.MetersFor("nobody@example.com", domain.Device{}).All()
+	guessed := domain.LoginMeters(domain.AddressKey("nobody@example.com"), domain.Device{}).All()
 	housekeeping := usecase.NewHousekeeping(s.store, slog.New(slog.DiscardHandler), func() time.Time { return s.now })
 	begin := s.now
 	for _, tt := range []struct {
@@ -526,7 +540,7 @@ func TestSweepForgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed, err := s.store.UsersChangedSince(t.Context(), time.Time{})
+		changed, err := s.store.UsersChangedSince(t.Context(), time.Time{}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,6 @@ import (
 
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
-	"shop.example/platform/pagetoken"
 
 	"shop.example/user-service/internal/domain"
 )
@@ -27,31 +26,11 @@ type SessionCursor struct {
 	ID       uuid.UUID
 }
 
-// defaultPageSize is the contract's.
-const defaultPageSize = 20
-
-// Page asks for a part of a list.
-type Page struct {
-	Size         int // 0 for 20
-	Token        string
-	IncludeTotal bool
-}
-
-func (p Page) size() int {
-	if p.Size == 0 {
-		return defaultPageSize
-	}
-	return p.Size
-}
-
 // SessionPage is a part of the list of the caller's sessions.
 type SessionPage struct {
-	Sessions []*domain.Session
+	PageOf[*domain.Session]
 	// Current is the one that the call is made with.
-	Current       uuid.UUID
-	NextPageToken string
-	// Total is how many there are in all, nil unless it was asked for.
-	Total *int64
+	Current uuid.UUID
 }
 
 // List returns where the caller is signed in, the newest first.
@@ -60,36 +39,19 @@ func (s *Sessions) List(ctx context.Context, p Page) (SessionPage, error) {
 	if err != nil {
 		return SessionPage{}, err
 	}
-	// A token is good in the list that it comes from: that of the same user.
-	query := []string{"sessions", userID.String()}
-	var after SessionCursor
-	if p.Token != "" {
-		if err := pagetoken.Decode(p.Token, query, &after); err != nil {
-			return SessionPage{}, err
-		}
-	}
 	living := LivingSessions{userID, s.clock()}
-	// One more than the page holds tells whether there is another one.
-	sessions, err := s.sessions.Sessions(ctx, living, after, p.size()+1)
+	page, err := list[*domain.Session, SessionCursor]{
+		query: []string{"sessions", userID.String()},
+		read: func(ctx context.Context, after SessionCursor, limit int) ([]*domain.Session, error) {
+			return s.sessions.Sessions(ctx, living, after, limit)
+		},
+		count: func(ctx context.Context) (int64, error) { return s.sessions.CountSessions(ctx, living) },
+		place: func(session *domain.Session) SessionCursor { return SessionCursor{session.OpenedAt(), session.ID()} },
+	}.page(ctx, p)
 	if err != nil {
 		return SessionPage{}, fmt.Errorf("list sessions: %w", err)
 	}
-	page := SessionPage{Sessions: sessions, Current: current}
-	if len(sessions) > p.size() {
-		page.Sessions = sessions[:p.size()]
-		last := page.Sessions[p.size()-1]
-		if page.NextPageToken, err = pagetoken.Encode(query, SessionCursor{last.OpenedAt(), last.ID()}); err != nil {
-			return SessionPage{}, err
-		}
-	}
-	if p.IncludeTotal {
-		total, err := s.sessions.CountSessions(ctx, living)
-		if err != nil {
-			return SessionPage{}, fmt.Errorf("list sessions: %w", err)
-		}
-		page.Total = &total
-	}
-	return page, nil
+	return SessionPage{page, current}, nil
 }
 
 // Logout ends the caller's session. Ending one that is over is no error.

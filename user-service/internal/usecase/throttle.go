@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"shop.example/platform/apperr"
 
@@ -39,11 +42,11 @@ func LiftedThrottle() *Throttle { return &Throttle{} }
 // settleTimeout bounds what is written after a guess was judged, which must be done though the caller has gone.
 const settleTimeout = time.Second
 
-// guess lets judge say whether the password of the account with an address is right. The guess is counted before it is judged,
-// so that many at once can't slip through, and taken off again when it was right or could not be judged. Errors:
-// domain.ErrInvalidCredentials for a wrong one; too many, with retry_after in seconds, before it is judged; those of judge.
-func (t *Throttle) guess(ctx context.Context, email string, from domain.Device, judge func() (bool, error)) error {
-	meters := domain.MetersFor(email, from)
+// guess lets judge say whether a password is right, on the meters of who guesses. The guess is counted before it is judged, so
+// that many at once can't slip through, and taken off again when it could not be judged; a right one stays on the meter of right
+// ones alone, and a wrong one on all others. Errors: domain.ErrInvalidCredentials for a wrong one; too many, with retry_after in
+// seconds, before it is judged; those of judge.
+func (t *Throttle) guess(ctx context.Context, meters domain.PasswordMeters, judge func() (bool, error)) error {
 	charged, err := t.charge(ctx, meters)
 	if err != nil {
 		return err
@@ -54,9 +57,19 @@ func (t *Throttle) guess(ctx context.Context, email string, from domain.Device, 
 		return t.giveBack(ctx, charged, err)
 	}
 	if !right {
-		return domain.ErrInvalidCredentials
+		return t.giveBack(ctx, only(charged, meters.Right), domain.ErrInvalidCredentials)
 	}
-	return t.record(ctx, meters.Pair, charged)
+	return t.record(ctx, meters.Pair, only(charged, meters.Account, meters.Network))
+}
+
+// only returns those of the meters that are among others.
+func only(meters []domain.Meter, others ...domain.Meter) (both []domain.Meter) {
+	for _, m := range meters {
+		if slices.Contains(others, m) {
+			both = append(both, m)
+		}
+	}
+	return both
 }
 
 // charge counts a guess and returns the meters that have it. Who must wait is told so without a lock and without a write, as
@@ -102,16 +115,10 @@ func (t *Throttle) giveBack(ctx context.Context, charged []domain.Meter, why err
 	return why
 }
 
-// record notes the right password.
-func (t *Throttle) record(ctx context.Context, pair domain.Meter, charged []domain.Meter) error {
+// record notes the right password, and takes the guess off the others.
+func (t *Throttle) record(ctx context.Context, pair domain.Meter, others []domain.Meter) error {
 	if t.store == nil {
 		return nil
-	}
-	var others []domain.Meter
-	for _, meter := range charged {
-		if meter != pair {
-			others = append(others, meter)
-		}
 	}
 	now := storable(t.now())
 	if err := t.store.RecordSignIn(ctx, pair, others, now, now.Add(domain.KnownNetworkLifetime)); err != nil {
@@ -120,12 +127,12 @@ func (t *Throttle) record(ctx context.Context, pair domain.Meter, charged []doma
 	return nil
 }
 
-// known notes that the account with an address was made from a device: that is where its owner is.
-func (t *Throttle) known(ctx context.Context, email string, from domain.Device) error {
-	return t.record(ctx, domain.MetersFor(email, from).Pair, nil)
+// known notes that an account was made from a device: that is where its owner is.
+func (t *Throttle) known(ctx context.Context, userID uuid.UUID, from domain.Device) error {
+	return t.record(ctx, domain.LoginMeters(domain.UserKey(userID), from).Pair, nil)
 }
 
 func tooMany(wait time.Duration) error {
-	return apperr.New(apperr.TooMany, apperr.TooMany.DefaultReason(), "Too many wrong passwords. Wait before the next try.").
+	return apperr.New(apperr.TooMany, apperr.TooMany.DefaultReason(), "Too many tries with a password. Wait before the next one.").
 		WithAttribute("retry_after", int64(math.Ceil(wait.Seconds())))
 }

@@ -71,7 +71,7 @@ func TestThrottleIsAlikeForAll(t *testing.T) {
 		}
 	}
 	for i, a := range first {
-		if want := i < 10; (a.Hashes == 1) != want || (a.Wait == 0) != want || (a.Wait != 0 && a.Wait != 30) {
+		if want := i < 10; (a.Hashes == 1) != want || (a.Wait == 0) != want || (a.Wait != 0 && a.Wait != 900) {
 			t.Errorf("guess %d: %d hashes, wait %d s", i+1, a.Hashes, a.Wait)
 		}
 	}
@@ -86,8 +86,8 @@ func TestThrottleEndsByItself(t *testing.T) {
 	}
 	_, err := s.login(t, address, secret)
 	wait := retryAfter(err)
-	if wait != 30 {
-		t.Fatalf("error %v, wait %d s; want 30 s, however many guesses there were", err, wait)
+	if wait != 900 {
+		t.Fatalf("error %v, wait %d s; want 900 s, however many guesses there were", err, wait)
 	}
 	s.now = s.now.Add(time.Duration(wait) * time.Second)
 	if _, err := s.login(t, address, secret); err != nil {
@@ -110,14 +110,14 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	for i := range 100 {
+	for i := range 200 {
 		_, err := s.loginFrom(t, fmt.Sprintf("198.51.100.%d", i), address, "wrong")
 		if wait := retryAfter(err); wait > 0 {
 			refused++
 		}
 	}
 	if refused != 50 {
-		t.Errorf("%d of 100 guesses from as many networks were refused, want 50", refused)
+		t.Errorf("%d of 200 guesses from as many networks were refused, want 50", refused)
 	}
 	if _, err := s.loginFrom(t, "2001:db8::ffff", address, secret); err != nil { // the same /64
 		t.Errorf("the customer is locked out at home: %v", err)
@@ -132,7 +132,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		t.Errorf("after the wait: %v", err)
 	}
 	s.now = s.now.Add(domain.KnownNetworkLifetime)
-	for i := range 100 {
+	for i := range 200 {
 		_, _ = s.loginFrom(t, fmt.Sprintf("198.51.100.%d", i), address, "wrong")
 	}
 	if _, err := s.loginFrom(t, home, address, secret); retryAfter(err) == 0 {
@@ -238,5 +238,119 @@ func TestPasswordProofsAreThrottled(t *testing.T) {
 	}
 	if judged != 10 {
 		t.Errorf("%d guesses were judged, want 10", judged)
+	}
+}
+
+// Somebody with fourteen networks guesses as fast as the edge lets pass, day and night: an owner with the right password gets in
+// each time, from networks that nobody knows.
+func TestOwnerGetsInWhileOthersGuess(t *testing.T) {
+	t.Parallel()
+	for _, networks := range []int{1, 14} {
+		s := setup(t)
+		s.register(t)
+		for second := range 4 * 3600 {
+			s.now = s.now.Add(time.Second)
+			_, _ = s.loginFrom(t, fmt.Sprintf("198.51.100.%d", second%networks), address, "wrong")
+			if second%97 == 0 {
+				if _, err := s.loginFrom(t, fmt.Sprintf("203.0.%d.%d", second/97/256, second/97%256), address, secret); err != nil {
+					t.Fatalf("%d networks guess: the owner is kept out after %d s: %v", networks, second, err)
+				}
+			}
+		}
+	}
+}
+
+// Who holds a session and changes the address gets no more guesses by it, neither inside nor at the door.
+func TestAnotherAddressTakesNoGuessBack(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	grant, email := s.register(t), address
+	judged := 0
+	for i := range 300 {
+		from := fmt.Sprintf("198.51.100.%d", i%3)
+		var err error
+		if i%2 == 0 {
+			err = s.profiles.ChangePassword(as(t, grant), usecase.ChangePassword{Current: "wrong", New: another, Device: domain.NewDevice("", from)})
+		} else {
+			_, err = s.loginFrom(t, from, email, "wrong")
+		}
+		if retryAfter(err) == 0 {
+			judged++
+		}
+		email = fmt.Sprintf("ann%d@example.com", i)
+		if _, err := s.profiles.Update(as(t, grant), usecase.UpdateProfile{Email: &email}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if judged != 30 {
+		t.Errorf("%d of 300 guesses from three networks were judged, want 30", judged)
+	}
+}
+
+// The networks of who had an address before are not those of who has it now.
+func TestKnownNetworksAreTheUsers(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	grant := s.register(t)
+	for i := range 20 {
+		if _, err := s.loginFrom(t, fmt.Sprintf("198.51.100.%d", i), address, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const moved = "moved@example.com"
+	if _, err := s.profiles.Update(as(t, grant), usecase.UpdateProfile{Email: new(moved)}); err != nil {
+		t.Fatal(err)
+	}
+	s.register(t) // somebody else takes the address
+	judged := 0
+	for i := range 200 {
+		if _, err := s.loginFrom(t, fmt.Sprintf("198.51.100.%d", i%20), address, "wrong"); retryAfter(err) == 0 {
+			judged++
+		}
+	}
+	if judged != 150 {
+		t.Errorf("%d of 200 guesses were judged, want 150", judged)
+	}
+	for i := range 200 {
+		_, _ = s.loginFrom(t, fmt.Sprintf("203.0.113.%d", i), moved, "wrong")
+	}
+	if _, err := s.loginFrom(t, "198.51.100.7", moved, secret); err != nil {
+		t.Errorf("at home, under the new address: %v", err)
+	}
+}
+
+// The right password is no way to make the shop hash, nor to open sessions, without end; and a wrong one does not use it up.
+func TestRightPasswordsAreThrottled(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	grant := s.register(t)
+	for i := range 100 {
+		_, _ = s.loginFrom(t, fmt.Sprintf("198.51.100.%d", i), address, "wrong")
+	}
+	signedIn := 0
+	for i := range 100 {
+		_, err := s.loginFrom(t, fmt.Sprintf("203.0.113.%d", i%5), address, secret)
+		if err == nil {
+			signedIn++
+		} else if wait := retryAfter(err); wait != 60 {
+			t.Errorf("sign-in %d: error %v, wait %d s", i, err, wait)
+		}
+	}
+	s.passwords.against = nil
+	changed := 0
+	for i := range 30 {
+		err := s.profiles.ChangePassword(as(t, grant), usecase.ChangePassword{Current: secret, New: secret, Device: domain.NewDevice("", fmt.Sprintf("203.0.113.%d", i))})
+		if err == nil {
+			changed++
+		} else if wait := retryAfter(err); wait != 300 {
+			t.Errorf("change %d: error %v, wait %d s", i, err, wait)
+		}
+	}
+	if hashes := len(s.passwords.against); signedIn != 60 || changed != 10 || hashes != 10 {
+		t.Errorf("%d sign-ins, %d changes after %d hashes; want 60, 10, 10", signedIn, changed, hashes)
+	}
+	s.now = s.now.Add(time.Minute)
+	if _, err := s.login(t, address, secret); err != nil {
+		t.Errorf("after the wait: %v", err)
 	}
 }

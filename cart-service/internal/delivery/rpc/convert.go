@@ -23,9 +23,9 @@ func toID(field, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-func toPutItem(productID string, quantity int64, ifVersion *int64) (usecase.PutItem, error) {
+func toPutItem(productID string, quantity int64, ifVersion *int64, cartToken string) (usecase.PutItem, error) {
 	id, err := toID("product_id", productID)
-	return usecase.PutItem{ProductID: id, Quantity: quantity, IfVersion: ifVersion}, err
+	return usecase.PutItem{ProductID: id, Quantity: quantity, IfVersion: ifVersion, CartToken: cartToken}, err
 }
 
 func toPurchase(req *cartv1.RemovePurchasedRequest) (usecase.Purchase, error) {

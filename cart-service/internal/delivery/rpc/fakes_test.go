@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 
@@ -94,9 +95,10 @@ type people struct {
 	userv1.UnimplementedAuthServiceServer
 	outage
 
-	keys []byte
-	mu   sync.Mutex
-	is   map[string]userv1.UserStatus
+	keys    []byte
+	mu      sync.Mutex
+	is      map[string]userv1.UserStatus
+	deleted []string
 }
 
 func (p *people) GetSigningKeys(context.Context, *userv1.GetSigningKeysRequest) (*userv1.GetSigningKeysResponse, error) {
@@ -114,6 +116,29 @@ func (p *people) GetUserStatus(_ context.Context, req *userv1.GetUserStatusReque
 		return nil, rpcerr.ToStatus(apperr.Missing("user")).Err()
 	}
 	return &userv1.GetUserStatusResponse{Status: s}, nil
+}
+
+// ListDeletedUsers answers at most two at once, so that there are pages.
+func (p *people) ListDeletedUsers(_ context.Context, req *userv1.ListDeletedUsersRequest) (*userv1.ListDeletedUsersResponse, error) {
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	from := slices.Index(p.deleted, req.GetCursor()) + 1 // the cursor is the last one that was answered
+	page := p.deleted[from:min(from+2, len(p.deleted))]
+	answer := &userv1.ListDeletedUsersResponse{UserIds: page, Cursor: req.GetCursor()}
+	if len(page) > 0 {
+		answer.Cursor = page[len(page)-1]
+	}
+	return answer, nil
+}
+
+func (p *people) delete(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.is, id)
+	p.deleted = append(p.deleted, id)
 }
 
 func (p *people) set(id string, s userv1.UserStatus) {

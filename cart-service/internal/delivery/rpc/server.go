@@ -22,8 +22,8 @@ func Register(r grpc.ServiceRegistrar, carts *usecase.Carts, purchases *usecase.
 	cartv1.RegisterCartServiceServer(r, &server{carts: carts, purchases: purchases})
 }
 
-func (s *server) GetCart(ctx context.Context, _ *cartv1.GetCartRequest) (*cartv1.GetCartResponse, error) {
-	view, err := s.carts.Get(ctx)
+func (s *server) GetCart(ctx context.Context, req *cartv1.GetCartRequest) (*cartv1.GetCartResponse, error) {
+	view, err := s.carts.Get(ctx, req.GetCartToken())
 	if err != nil {
 		return nil, err
 	}
@@ -31,27 +31,27 @@ func (s *server) GetCart(ctx context.Context, _ *cartv1.GetCartRequest) (*cartv1
 }
 
 func (s *server) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cartv1.AddItemResponse, error) {
-	cmd, err := toPutItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
+	cmd, err := toPutItem(req.GetProductId(), req.GetQuantity(), req.IfVersion, req.GetCartToken())
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.carts.AddItem(ctx, cmd)
+	view, cartToken, err := s.carts.AddItem(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	return &cartv1.AddItemResponse{Cart: fromCart(view)}, nil
+	return &cartv1.AddItemResponse{Cart: fromCart(view), CartToken: cartToken}, nil
 }
 
 func (s *server) SetItem(ctx context.Context, req *cartv1.SetItemRequest) (*cartv1.SetItemResponse, error) {
-	cmd, err := toPutItem(req.GetProductId(), req.GetQuantity(), req.IfVersion)
+	cmd, err := toPutItem(req.GetProductId(), req.GetQuantity(), req.IfVersion, req.GetCartToken())
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.carts.SetItem(ctx, cmd)
+	view, cartToken, err := s.carts.SetItem(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	return &cartv1.SetItemResponse{Cart: fromCart(view)}, nil
+	return &cartv1.SetItemResponse{Cart: fromCart(view), CartToken: cartToken}, nil
 }
 
 func (s *server) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) (*cartv1.RemoveItemResponse, error) {
@@ -59,7 +59,7 @@ func (s *server) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) 
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.carts.RemoveItem(ctx, productID, req.IfVersion)
+	view, err := s.carts.RemoveItem(ctx, usecase.RemoveItem{ProductID: productID, IfVersion: req.IfVersion, CartToken: req.GetCartToken()})
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +67,18 @@ func (s *server) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) 
 }
 
 func (s *server) ClearCart(ctx context.Context, req *cartv1.ClearCartRequest) (*cartv1.ClearCartResponse, error) {
-	if err := s.carts.Clear(ctx, req.IfVersion); err != nil {
+	if err := s.carts.Clear(ctx, req.GetCartToken(), req.IfVersion); err != nil {
 		return nil, err
 	}
 	return &cartv1.ClearCartResponse{}, nil
+}
+
+func (s *server) MergeCart(ctx context.Context, req *cartv1.MergeCartRequest) (*cartv1.MergeCartResponse, error) {
+	view, err := s.carts.Merge(ctx, req.GetCartToken())
+	if err != nil {
+		return nil, err
+	}
+	return &cartv1.MergeCartResponse{Cart: fromCart(view)}, nil
 }
 
 func (s *server) RemovePurchased(ctx context.Context, req *cartv1.RemovePurchasedRequest) (*cartv1.RemovePurchasedResponse, error) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"shop.example/cart-service/internal/carttoken"
 	"shop.example/cart-service/internal/client"
 	"shop.example/cart-service/internal/delivery/rpc"
 	"shop.example/cart-service/internal/repository/memory"
@@ -40,6 +41,8 @@ type shop struct {
 	products *catalogue
 	people   *people
 	sign     func(userID string) string
+	// erasures deletes the carts of deleted users.
+	erasures *usecase.Erasures
 }
 
 func setup(t *testing.T) *shop {
@@ -101,10 +104,16 @@ func setup(t *testing.T) *shop {
 	}))
 
 	store := memory.New(time.Now)
-	carts := usecase.NewCarts(store, store,
-		client.NewProducts(productv1.NewCatalogServiceClient(products)),
-		client.NewUsers(userv1.NewUserServiceClient(users), time.Now),
-		money.MustNew(0, "EUR"), log, time.Now)
+	guests, err := carttoken.Load(filepath.Join(dir, devca.CartKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	carts := usecase.NewCarts(usecase.CartsPorts{
+		Reader: store, Writer: store, Merger: store, Guests: guests,
+		Products: client.NewProducts(productv1.NewCatalogServiceClient(products)),
+		Users:    client.NewUsers(userv1.NewUserServiceClient(users), time.Now),
+	}, money.MustNew(0, "EUR"), log, time.Now)
+	s.erasures = usecase.NewErasures(client.NewDeletedUsers(userv1.NewUserServiceClient(users)), store)
 	monitor := health.NewMonitor(log)
 	server, err := grpcserver.New(grpcserver.Options{
 		Service: grpcserver.CartService, Addr: "127.0.0.1:0", TLS: own, Log: log, Health: monitor,
@@ -289,7 +298,7 @@ func TestWhoMay(t *testing.T) {
 	user, ctx := s.customer(t)
 	cheese := s.product(500, 10)
 
-	_, err := s.gateway.GetCart(t.Context(), &cartv1.GetCartRequest{})
+	_, err := s.gateway.MergeCart(t.Context(), &cartv1.MergeCartRequest{CartToken: "x"})
 	wantError(t, err, apperr.Unauthenticated, "unauthenticated")
 	_, err = s.gateway.GetCart(auth.NewContext(t.Context(), auth.Principal{UserID: user, Token: "a.b.c"}), &cartv1.GetCartRequest{})
 	wantError(t, err, apperr.Unauthenticated, "unauthenticated")

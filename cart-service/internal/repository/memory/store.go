@@ -4,6 +4,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -20,15 +21,25 @@ type Store struct {
 
 	mu     sync.Mutex
 	carts  map[domain.Owner]domain.CartSnapshot
-	orders map[domain.Owner]map[uuid.UUID]time.Time
+	seals  map[domain.Owner]seal
+	told   map[domain.Owner]map[string]time.Time // orders and merged guests
+	erased string
+}
+
+// seal is a guest's cart that is for a user.
+type seal struct {
+	user  domain.Owner
+	lines []domain.Line
+	until time.Time
 }
 
 // New returns an empty store. now is the clock by which carts expire.
 func New(now func() time.Time) *Store {
 	return &Store{
-		now:    now,
-		carts:  make(map[domain.Owner]domain.CartSnapshot),
-		orders: make(map[domain.Owner]map[uuid.UUID]time.Time),
+		now:   now,
+		carts: make(map[domain.Owner]domain.CartSnapshot),
+		seals: make(map[domain.Owner]seal),
+		told:  make(map[domain.Owner]map[string]time.Time),
 	}
 }
 
@@ -42,6 +53,9 @@ func (s *Store) Get(_ context.Context, owner domain.Owner) (*domain.Cart, error)
 // Remember keeps what is known of the products that are in the cart.
 func (s *Store) Remember(_ context.Context, owner domain.Owner, known map[uuid.UUID]domain.Known) error {
 	_, err := s.update(owner, nil, func(c *domain.Cart) error { c.Remember(known); return nil })
+	if errors.Is(err, domain.ErrCartMerged) {
+		return nil
+	}
 	return err
 }
 
@@ -70,7 +84,7 @@ func (s *Store) Clear(_ context.Context, owner domain.Owner, version *int64, now
 func (s *Store) RemovePurchased(_ context.Context, owner domain.Owner, orderID uuid.UUID, lines []domain.PurchasedLine, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.firstTime(owner, orderID, now) {
+	if s.firstTime(owner, orderID.String(), now) {
 		c := s.load(owner)
 		c.RemovePurchased(lines, now)
 		s.keep(c)
@@ -78,20 +92,92 @@ func (s *Store) RemovePurchased(_ context.Context, owner domain.Owner, orderID u
 	return nil
 }
 
-// firstTime keeps that the order was told, and forgets the oldest of too many.
-func (s *Store) firstTime(owner domain.Owner, orderID uuid.UUID, now time.Time) bool {
-	told := s.orders[owner]
-	if told == nil {
-		told = make(map[uuid.UUID]time.Time)
-		s.orders[owner] = told
+// Seal keeps a guest's cart for a user and returns its lines.
+func (s *Store) Seal(_ context.Context, guest, user domain.Owner) ([]domain.Line, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept, sealed := s.sealOf(guest)
+	if !sealed {
+		c := s.load(guest)
+		if c.Version() == 0 {
+			return nil, nil
+		}
+		kept = seal{user: user, lines: c.Lines(), until: s.now().Add(domain.Lifetime)}
+		s.seals[guest] = kept
+		delete(s.carts, guest)
 	}
-	maps.DeleteFunc(told, func(_ uuid.UUID, at time.Time) bool { return !at.After(now.Add(-domain.RememberOrdersFor)) })
-	if _, ok := told[orderID]; ok {
+	if kept.user != user {
+		return nil, nil
+	}
+	return slices.Clone(kept.lines), nil
+}
+
+// Merge puts a guest's lines into a user's cart, once a guest.
+func (s *Store) Merge(_ context.Context, user, guest domain.Owner, lines []domain.Line, now time.Time) (*domain.Cart, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.load(user)
+	if s.firstTime(user, guest.String(), now) {
+		c.Merge(lines, now)
+		s.keep(c)
+	}
+	return c, nil
+}
+
+// Discard takes the lines out of a cart that was sealed for a user.
+func (s *Store) Discard(_ context.Context, guest, user domain.Owner) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept, ok := s.sealOf(guest); ok && kept.user == user && kept.lines != nil {
+		s.seals[guest] = seal{user: user, until: s.now().Add(domain.Lifetime)}
+	}
+	return nil
+}
+
+// Erase deletes the carts of owners and returns how many there were.
+func (s *Store) Erase(_ context.Context, owners []domain.Owner) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, owner := range owners {
+		if s.load(owner).Version() > 0 {
+			n++
+		}
+		delete(s.carts, owner)
+		delete(s.told, owner)
+	}
+	return n, nil
+}
+
+// ErasedUpTo returns what KeepErasedUpTo kept, "" for nothing.
+func (s *Store) ErasedUpTo(context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.erased, nil
+}
+
+// KeepErasedUpTo keeps a cursor.
+func (s *Store) KeepErasedUpTo(_ context.Context, cursor string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erased = cursor
+	return nil
+}
+
+// firstTime keeps that something was told of an owner's cart, and forgets the oldest of too many.
+func (s *Store) firstTime(owner domain.Owner, what string, now time.Time) bool {
+	told := s.told[owner]
+	if told == nil {
+		told = make(map[string]time.Time)
+		s.told[owner] = told
+	}
+	maps.DeleteFunc(told, func(_ string, at time.Time) bool { return !at.After(now.Add(-domain.RememberFor)) })
+	if _, ok := told[what]; ok {
 		return false
 	}
-	told[orderID] = now
-	if len(told) > domain.RememberOrders {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(told)), func(a, b uuid.UUID) int { return told[a].Compare(told[b]) })
+	told[what] = now
+	if len(told) > domain.Remember {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(told)), func(a, b string) int { return told[a].Compare(told[b]) })
 		delete(told, oldest)
 	}
 	return true
@@ -100,6 +186,9 @@ func (s *Store) firstTime(owner domain.Owner, orderID uuid.UUID, now time.Time) 
 func (s *Store) update(owner domain.Owner, version *int64, change func(*domain.Cart) error) (*domain.Cart, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, sealed := s.sealOf(owner); sealed {
+		return nil, domain.ErrCartMerged
+	}
 	c := s.load(owner)
 	if err := c.Expect(version); err != nil {
 		return nil, err
@@ -109,6 +198,15 @@ func (s *Store) update(owner domain.Owner, version *int64, change func(*domain.C
 	}
 	s.keep(c)
 	return c, nil
+}
+
+func (s *Store) sealOf(owner domain.Owner) (seal, bool) {
+	kept, ok := s.seals[owner]
+	if ok && !s.now().Before(kept.until) {
+		delete(s.seals, owner)
+		return seal{}, false
+	}
+	return kept, ok
 }
 
 // keep stores a cart, unless it is still the one of somebody who has none.

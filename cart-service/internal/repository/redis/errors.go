@@ -1,9 +1,12 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,24 +20,28 @@ var outcomes = map[string]error{
 	"version_mismatch": domain.ErrVersionMismatch,
 	"quantity_limit":   domain.ErrQuantityLimit,
 	"line_limit":       domain.ErrLineLimit,
+	"merged":           domain.ErrCartMerged,
 }
 
 // away are the answers of a server that is there and can't do its work just now.
 var away = []string{"LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF", "NOREPLICAS"}
 
 // failure returns the error of a command that did not take place, or of which that isn't known.
-func failure(doing string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
+func failure(ctx context.Context, doing string, err error) error {
 	var answer redis.Error
-	if errors.As(err, &answer) {
-		for _, prefix := range away {
-			if redis.HasErrorPrefix(err, prefix) {
-				return fmt.Errorf("%s: %w", doing, apperr.DependencyUnavailable(err))
-			}
-		}
+	switch {
+	case over(ctx):
+		return fmt.Errorf("%s: %w (%w)", doing, cmp.Or(ctx.Err(), context.DeadlineExceeded), err)
+	case errors.As(err, &answer) && !slices.ContainsFunc(away, func(prefix string) bool { return redis.HasErrorPrefix(err, prefix) }):
 		return fmt.Errorf("%s: %w", doing, err) // a mistake of ours
+	default:
+		return fmt.Errorf("%s: %w", doing, apperr.DependencyUnavailable(err))
 	}
-	return fmt.Errorf("%s: %w", doing, apperr.DependencyUnavailable(err))
+}
+
+// over reports whether the caller's time is up or the caller gone. The connection has the same deadline and may be a moment
+// faster than the context. A time limit of the client's own, which looks the same in the error, is not the caller's.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }

@@ -17,6 +17,7 @@ import (
 const (
 	versionField   = "v"
 	changedField   = "at"
+	sealedField    = "to"
 	quantityPrefix = "q:"
 	addedPrefix    = "a:"
 	knownPrefix    = "k:"
@@ -51,9 +52,9 @@ func encodeKnown(k domain.Known) (string, error) {
 	return string(raw), err
 }
 
-// decode builds the cart of a hash, whose fields are in no order.
+// decode builds the cart of a hash, whose fields are in no order. A sealed one is a user's: its guest has none.
 func decode(owner domain.Owner, hash map[string]string) (*domain.Cart, error) {
-	if len(hash) == 0 {
+	if _, sealed := hash[sealedField]; sealed || len(hash) == 0 {
 		return domain.NewCart(owner), nil
 	}
 	s := domain.CartSnapshot{Owner: owner}
@@ -66,6 +67,15 @@ func decode(owner domain.Owner, hash map[string]string) (*domain.Cart, error) {
 		return nil, fmt.Errorf("decode cart %s: time of change: %w", owner, err)
 	}
 	s.ChangedAt = time.UnixMicro(changed).UTC()
+	if s.Lines, err = decodeLines(hash); err != nil {
+		return nil, fmt.Errorf("decode cart %s: %w", owner, err)
+	}
+	return domain.RestoreCart(s), nil
+}
+
+// decodeLines returns the lines of a hash, in no order.
+func decodeLines(hash map[string]string) ([]domain.Line, error) {
+	var lines []domain.Line
 	for field, value := range hash {
 		product, ok := strings.CutPrefix(field, quantityPrefix)
 		if !ok {
@@ -73,11 +83,11 @@ func decode(owner domain.Owner, hash map[string]string) (*domain.Cart, error) {
 		}
 		line, err := decodeLine(product, value, hash[addedPrefix+product], hash[knownPrefix+product])
 		if err != nil {
-			return nil, fmt.Errorf("decode cart %s: product %s: %w", owner, product, err)
+			return nil, fmt.Errorf("product %s: %w", product, err)
 		}
-		s.Lines = append(s.Lines, line)
+		lines = append(lines, line)
 	}
-	return domain.RestoreCart(s), nil
+	return lines, nil
 }
 
 func decodeLine(product, quantity, addedJSON, knownJSON string) (domain.Line, error) {

@@ -22,15 +22,16 @@ type Store struct{ client redis.UniversalClient }
 // New returns a store on a client.
 func New(client redis.UniversalClient) *Store { return &Store{client: client} }
 
-// The braces are a hash tag: all keys of an owner are in one slot of a cluster, so that one script may change them.
+// The braces are a hash tag: all keys of an owner are in one slot of a cluster, so that one script may change them. The
+// second key is called for orders because they were all that was told when it got its name.
 func cartKey(owner domain.Owner) string   { return "cart:{" + owner.String() + "}" }
-func ordersKey(owner domain.Owner) string { return cartKey(owner) + ":orders" }
+func memoryKey(owner domain.Owner) string { return cartKey(owner) + ":orders" }
 
 // Get returns the owner's cart, an empty one if there is none.
 func (s *Store) Get(ctx context.Context, owner domain.Owner) (*domain.Cart, error) {
 	hash, err := s.client.HGetAll(ctx, cartKey(owner)).Result()
 	if err != nil {
-		return nil, failure("get cart", err)
+		return nil, failure(ctx, "get cart", err)
 	}
 	return decode(owner, hash)
 }
@@ -74,7 +75,7 @@ func (s *Store) Clear(ctx context.Context, owner domain.Owner, version *int64, n
 // RemovePurchased takes out what was bought, once an order.
 func (s *Store) RemovePurchased(ctx context.Context, owner domain.Owner, orderID uuid.UUID, lines []domain.PurchasedLine, now time.Time) error {
 	args := make([]any, 0, 2+2*len(lines))
-	args = append(args, orderID.String(), now.Add(-domain.RememberOrdersFor).UnixMicro())
+	args = append(args, orderID.String(), forgotten(now))
 	for _, l := range lines {
 		args = append(args, l.ProductID.String(), l.Quantity)
 	}
@@ -94,27 +95,38 @@ func (s *Store) put(ctx context.Context, script *redis.Script, owner domain.Owne
 	return s.run(ctx, script, owner, version, line.AddedAt, line.ProductID.String(), line.Quantity, added, known)
 }
 
-// run runs a script, whose answer is an outcome and, if it is asked for, the hash as it is afterwards.
+// forgotten is the time up to which is forgotten what was told.
+func forgotten(now time.Time) int64 { return now.Add(-domain.RememberFor).UnixMicro() }
+
+// run runs a script and returns the cart that it answers.
 func (s *Store) run(ctx context.Context, script *redis.Script, owner domain.Owner, version *int64, now time.Time, args ...any) (*domain.Cart, error) {
+	hash, err := s.eval(ctx, script, owner, version, now, args...)
+	if err != nil {
+		return nil, err
+	}
+	return decode(owner, hash)
+}
+
+// eval runs a script, whose answer is an outcome and, if it is asked for, the hash as it is afterwards.
+func (s *Store) eval(ctx context.Context, script *redis.Script, owner domain.Owner, version *int64, now time.Time, args ...any) (map[string]string, error) {
 	seen := ""
 	if version != nil {
 		seen = strconv.FormatInt(*version, 10)
 	}
-	keys := []string{cartKey(owner), ordersKey(owner)}
+	keys := []string{cartKey(owner), memoryKey(owner)}
 	answer, err := script.Run(ctx, s.client, keys, append([]any{seen, now.UnixMicro()}, args...)...).Slice()
 	if err != nil {
-		return nil, failure("change cart", err)
+		return nil, failure(ctx, "change cart", err)
 	}
-	outcome, fields, err := parseAnswer(answer)
+	outcome, hash, err := parseAnswer(answer)
 	if err != nil {
 		return nil, fmt.Errorf("change cart %s: %w", owner, err)
 	}
-	if refusal, ok := outcomes[outcome]; !ok {
+	refusal, ok := outcomes[outcome]
+	if !ok {
 		return nil, fmt.Errorf("change cart %s: unknown outcome %q", owner, outcome)
-	} else if refusal != nil {
-		return nil, refusal
 	}
-	return decode(owner, fields)
+	return hash, refusal
 }
 
 // parseAnswer reads what answer() in scripts/prelude.lua returns.

@@ -34,6 +34,12 @@ func TestStore(t *testing.T) {
 	repositorytest.Run(t, func(*testing.T) repositorytest.Store { return redis.New(client) })
 }
 
+func TestStoreOnACluster(t *testing.T) {
+	t.Parallel()
+	client := redistest.Cluster(t)
+	repositorytest.Run(t, func(*testing.T) repositorytest.Store { return redis.New(client) })
+}
+
 func TestLifetimeStartsAnewWithEachChange(t *testing.T) {
 	t.Parallel()
 	client := redistest.New(t)
@@ -80,7 +86,7 @@ func TestLifetimeStartsAnewWithEachChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole("a purchase")
-	if ttl, err := client.PTTL(t.Context(), key+":orders").Result(); err != nil || ttl < domain.RememberOrdersFor-time.Minute {
+	if ttl, err := client.PTTL(t.Context(), key+":orders").Result(); err != nil || ttl < domain.RememberFor-time.Minute {
 		t.Errorf("orders are remembered for %v, %v", ttl, err)
 	}
 	wind()

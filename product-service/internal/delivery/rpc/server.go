@@ -16,7 +16,13 @@ import (
 // Register adds the services to a server.
 func Register(r grpc.ServiceRegistrar, catalog *usecase.Catalog, queries *usecase.Queries, stock *usecase.Stock) {
 	productv1.RegisterCatalogServiceServer(r, &catalogServer{catalog: catalog, queries: queries})
-	productv1.RegisterStockServiceServer(r, &stockServer{stock: stock})
+	productv1.RegisterStockServiceServer(r, &stockServer{stock: stock, queries: queries})
+}
+
+// viewer is who looks; nobody signed in is nobody with a role.
+func viewer(ctx context.Context) auth.Principal {
+	p, _ := auth.FromContext(ctx)
+	return p
 }
 
 type catalogServer struct {
@@ -65,9 +71,63 @@ func (s *catalogServer) CreateProduct(ctx context.Context, req *productv1.Create
 	return &productv1.CreateProductResponse{Product: fromProduct(product)}, nil
 }
 
+func (s *catalogServer) UpdateCategory(ctx context.Context, req *productv1.UpdateCategoryRequest) (*productv1.UpdateCategoryResponse, error) {
+	id, change, err := toCategoryChange(req)
+	if err != nil {
+		return nil, err
+	}
+	node, err := s.catalog.UpdateCategory(ctx, id, change, req.IfVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &productv1.UpdateCategoryResponse{Category: fromNode(node)}, nil
+}
+
+func (s *catalogServer) DeleteCategory(ctx context.Context, req *productv1.DeleteCategoryRequest) (*productv1.DeleteCategoryResponse, error) {
+	id, err := toID("category_id", req.GetCategoryId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.catalog.DeleteCategory(ctx, id, req.IfVersion); err != nil {
+		return nil, err
+	}
+	return &productv1.DeleteCategoryResponse{}, nil
+}
+
+func (s *catalogServer) UpdateProduct(ctx context.Context, req *productv1.UpdateProductRequest) (*productv1.UpdateProductResponse, error) {
+	id, change, err := toProductChange(req)
+	if err != nil {
+		return nil, err
+	}
+	product, err := s.catalog.UpdateProduct(ctx, id, change, req.IfVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &productv1.UpdateProductResponse{Product: fromProduct(product)}, nil
+}
+
+func (s *catalogServer) ArchiveProduct(ctx context.Context, req *productv1.ArchiveProductRequest) (*productv1.ArchiveProductResponse, error) {
+	id, err := toID("product_id", req.GetProductId())
+	if err != nil {
+		return nil, err
+	}
+	product, err := s.catalog.ArchiveProduct(ctx, id, req.IfVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &productv1.ArchiveProductResponse{Product: fromProduct(product)}, nil
+}
+
+func (s *catalogServer) ImportProducts(ctx context.Context, req *productv1.ImportProductsRequest) (*productv1.ImportProductsResponse, error) {
+	results, err := s.catalog.Import(ctx, toImport(req))
+	if err != nil {
+		return nil, err
+	}
+	return fromImport(req, results), nil
+}
+
 func (s *catalogServer) GetProduct(ctx context.Context, req *productv1.GetProductRequest) (*productv1.GetProductResponse, error) {
-	viewer, _ := auth.FromContext(ctx) // nobody signed in is nobody with a role
-	product, err := s.queries.Product(ctx, viewer, req.GetIdOrSlug())
+	product, err := s.queries.Product(ctx, viewer(ctx), req.GetIdOrSlug())
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +139,7 @@ func (s *catalogServer) BatchGetProducts(ctx context.Context, req *productv1.Bat
 	if err != nil {
 		return nil, err
 	}
-	products, err := s.queries.Products(ctx, ids)
+	products, err := s.queries.Products(ctx, viewer(ctx), ids)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +151,7 @@ func (s *catalogServer) ListProducts(ctx context.Context, req *productv1.ListPro
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.queries.FindProducts(ctx, query)
+	page, err := s.queries.FindProducts(ctx, viewer(ctx), query)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +160,8 @@ func (s *catalogServer) ListProducts(ctx context.Context, req *productv1.ListPro
 
 type stockServer struct {
 	productv1.UnimplementedStockServiceServer
-	stock *usecase.Stock
+	stock   *usecase.Stock
+	queries *usecase.Queries
 }
 
 func (s *stockServer) AdjustStock(ctx context.Context, req *productv1.AdjustStockRequest) (*productv1.AdjustStockResponse, error) {
@@ -113,6 +174,18 @@ func (s *stockServer) AdjustStock(ctx context.Context, req *productv1.AdjustStoc
 		return nil, err
 	}
 	return &productv1.AdjustStockResponse{Stock: fromStock(after), Replayed: replayed}, nil
+}
+
+func (s *stockServer) ListStockLedger(ctx context.Context, req *productv1.ListStockLedgerRequest) (*productv1.ListStockLedgerResponse, error) {
+	query, err := toLedgerQuery(req)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.queries.Ledger(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return fromLedgerPage(query, page)
 }
 
 func (s *stockServer) ReserveStock(ctx context.Context, req *productv1.ReserveStockRequest) (*productv1.ReserveStockResponse, error) {

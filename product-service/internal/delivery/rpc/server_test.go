@@ -1,7 +1,9 @@
 package rpc_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"os"
@@ -65,7 +67,7 @@ func setup(t *testing.T) *service {
 		Tokens: token.NewVerifier(func(context.Context) ([]byte, error) { return s.signer.KeySet() }, grpcserver.TokenLeeway, time.Now).Verify,
 		Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) {
-		rpc.Register(r, usecase.NewCatalog(store, store, "EUR", time.Now), usecase.NewQueries(store, store), usecase.NewStock(store, store, store, time.Now))
+		rpc.Register(r, usecase.NewCatalog(store, store, "EUR", time.Now), usecase.NewQueries(store, store, store, time.Now), usecase.NewStock(store, store, store, time.Now))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -256,6 +258,16 @@ func TestErrorDetailsSurvive(t *testing.T) {
 	}
 }
 
+// forged returns a token with another place in it.
+func forged(t *testing.T, token string) string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || !bytes.Contains(raw, []byte(`"n":`)) {
+		t.Fatalf("%q: %v", raw, err)
+	}
+	return base64.RawURLEncoding.EncodeToString(bytes.Replace(raw, []byte(`"n":1`), []byte(`"n":2`), 1))
+}
+
 func TestPageTokensBelongToTheirQuery(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -276,10 +288,19 @@ func TestPageTokensBelongToTheirQuery(t *testing.T) {
 	if err != nil || len(second.GetProducts()) != 1 || second.GetNextPageToken() != "" || second.TotalSize != nil {
 		t.Errorf("second page: %v, %v", second, err)
 	}
+	// Staff see the same lists as anybody, so a token is good for whoever has it.
+	same, err := catalog.ListProducts(staff, &productv1.ListProductsRequest{PageSize: 1, Query: "tea", PageToken: first.GetNextPageToken()})
+	if err != nil || len(same.GetProducts()) != 1 || same.GetProducts()[0].GetId() != second.GetProducts()[0].GetId() {
+		t.Errorf("staff with the token of a customer: %v, %v", same, err)
+	}
 	for name, req := range map[string]*productv1.ListProductsRequest{
 		"another query": {PageSize: 2, Query: "green", PageToken: first.GetNextPageToken()},
 		"another order": {PageSize: 2, Query: "tea", Sort: productv1.ProductSort_PRODUCT_SORT_NAME, PageToken: first.GetNextPageToken()},
+		"another price": {PageSize: 2, Query: "tea", MinPrice: new(int64(0)), PageToken: first.GetNextPageToken()},
+		"other stock":   {PageSize: 2, Query: "tea", InStock: new(false), PageToken: first.GetNextPageToken()},
+		"a category":    {PageSize: 2, Query: "tea", Category: "teas", PageToken: first.GetNextPageToken()},
 		"nonsense":      {PageSize: 2, Query: "tea", PageToken: "nonsense"},
+		"a page on":     {PageSize: 2, Query: "tea", PageToken: forged(t, first.GetNextPageToken())},
 	} {
 		_, err := catalog.ListProducts(t.Context(), req)
 		wantKind(t, name, err, apperr.Invalid)

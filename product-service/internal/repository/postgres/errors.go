@@ -13,7 +13,7 @@ var constraints = map[string]*apperr.Error{
 	"products_sku_key":       domain.ErrSKUTaken,
 	"products_slug_key":      domain.ErrSlugTaken,
 	"categories_slug_key":    domain.ErrSlugTaken,
-	"categories_parent_fkey": apperr.InvalidField("parent_id", "There is no such category."),
+	"categories_parent_fkey": domain.ErrParentMissing,
 	"stock_ledger_key_once":  domain.ErrIdempotencyKeyReused,
 }
 

@@ -179,6 +179,17 @@ func (s *Store) ExpireReservations(ctx context.Context, now time.Time, limit int
 	})
 }
 
+// ForgetReservations implements usecase.OverdueStore.
+func (s *Store) ForgetReservations(ctx context.Context, before time.Time, limit int) (_ int, err error) {
+	defer translate(&err)
+	tag, err := s.pool.Exec(ctx, `WITH over AS (
+			SELECT order_id FROM reservations WHERE status IN ('released', 'expired') AND updated_at < $1
+			ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+		lines AS (DELETE FROM reservation_lines l USING over WHERE l.order_id = over.order_id)
+		DELETE FROM reservations r USING over WHERE r.order_id = over.order_id`, before, limit)
+	return int(tag.RowsAffected()), err
+}
+
 // lockReservation locks an order's reservation and returns it with its lines, which change only under the lock.
 func lockReservation(ctx context.Context, tx pgx.Tx, orderID uuid.UUID) (*domain.Reservation, error) {
 	var (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +12,7 @@ import (
 
 	"shop.example/platform/postgres"
 	"shop.example/product-service/internal/domain"
+	"shop.example/product-service/internal/usecase"
 )
 
 // AdjustStock implements usecase.StockStore.
@@ -31,6 +33,10 @@ func (s *Store) AdjustStock(ctx context.Context, a domain.Adjustment) (after dom
 		if a.Key != "" {
 			first, err := entryByKey(ctx, tx, a.Actor, a.Key)
 			switch {
+			case err == nil && !first.KeyHeld(a.At):
+				if _, err := tx.Exec(ctx, `UPDATE stock_ledger SET idempotency_key = NULL WHERE id = $1`, first.ID); err != nil {
+					return domain.Stock{}, fmt.Errorf("free idempotency key: %w", err)
+				}
 			case err == nil && first.RepeatedBy(a):
 				replayed = true
 				return first.After, nil
@@ -58,9 +64,45 @@ func (s *Store) AdjustStock(ctx context.Context, a domain.Adjustment) (after dom
 }
 
 func entryByKey(ctx context.Context, tx pgx.Tx, actor, key string) (e domain.LedgerEntry, err error) {
-	err = tx.QueryRow(ctx, `SELECT product_id, delta, reason, on_hand_after, reserved_after FROM stock_ledger WHERE actor = $1 AND idempotency_key = $2`, actor, key).
-		Scan(&e.ProductID, &e.Delta, &e.Reason, &e.After.OnHand, &e.After.Reserved)
+	err = tx.QueryRow(ctx, `SELECT id, at, product_id, delta, reason, on_hand_after, reserved_after
+		FROM stock_ledger WHERE actor = $1 AND idempotency_key = $2`, actor, key).
+		Scan(&e.ID, &e.At, &e.ProductID, &e.Delta, &e.Reason, &e.After.OnHand, &e.After.Reserved)
 	return e, err
+}
+
+// Ledger implements usecase.LedgerReader.
+func (s *Store) Ledger(ctx context.Context, q usecase.LedgerQuery) (page usecase.LedgerPage, err error) {
+	defer translate(&err)
+	var total int64
+	err = s.pool.QueryRow(ctx, `SELECT CASE WHEN $2 THEN (SELECT count(*) FROM stock_ledger l WHERE l.product_id = p.id) ELSE 0 END
+		FROM products p WHERE p.id = $1`, q.ProductID, q.IncludeTotal).Scan(&total)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return usecase.LedgerPage{}, domain.ErrProductMissing
+	}
+	if err != nil {
+		return usecase.LedgerPage{}, fmt.Errorf("count: %w", err)
+	}
+	if q.IncludeTotal {
+		page.Total = &total
+	}
+	after := uuid.NullUUID{UUID: q.After, Valid: q.After != uuid.Nil}
+	rows, err := s.pool.Query(ctx, `SELECT id, product_id, delta, reason, reference, actor, coalesce(idempotency_key, ''), on_hand_after, reserved_after, at
+		FROM stock_ledger
+		WHERE product_id = $1 AND position < CASE WHEN $2::uuid IS NULL THEN $4 ELSE (SELECT position FROM stock_ledger WHERE id = $2) END
+		ORDER BY position DESC LIMIT $3`, q.ProductID, after, q.PageSize+1, int64(math.MaxInt64)) // one more tells whether there is a next page
+	if err != nil {
+		return usecase.LedgerPage{}, err
+	}
+	page.Entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e domain.LedgerEntry, err error) {
+		err = row.Scan(&e.ID, &e.ProductID, &e.Delta, &e.Reason, &e.Reference, &e.Actor, &e.Key, &e.After.OnHand, &e.After.Reserved, &e.At)
+		e.At = e.At.UTC()
+		return e, err
+	})
+	if len(page.Entries) > q.PageSize {
+		page.Entries = page.Entries[:q.PageSize]
+		page.Next = page.Entries[q.PageSize-1].ID
+	}
+	return page, err
 }
 
 // lockStock locks the stock of products and returns it as it is then. The ORDER BY is the order of the locks: they are

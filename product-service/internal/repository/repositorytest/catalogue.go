@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"shop.example/platform/apperr"
+	"shop.example/platform/auth"
 	"shop.example/platform/money"
 	"shop.example/product-service/internal/domain"
 	"shop.example/product-service/internal/usecase"
@@ -257,6 +258,7 @@ func search(t *testing.T, s Store) {
 	for _, d := range []domain.ProductDetails{keyboard, chair, laptop, sleeve, draft} {
 		addProduct(t, s, d, start)
 	}
+	queries := usecase.NewQueries(s, s, s, clockAt(start)) // which correct typos
 	for text, want := range map[string][]string{
 		"keyboard":            {"KB-75"},
 		"KEYBOARD mechanical": {"KB-75"},
@@ -278,7 +280,7 @@ func search(t *testing.T, s Store) {
 		"keyboard & ! ) :*":   {"KB-75"},
 		"100%_":               nil,
 	} {
-		page, err := s.FindProducts(t.Context(), usecase.ProductQuery{Text: text, Sort: usecase.SortRelevance, PageSize: 10})
+		page, err := queries.FindProducts(t.Context(), auth.Principal{}, usecase.ProductQuery{Text: text, PageSize: 10})
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		} else if diff := cmp.Diff(want, skus(page.Products)); diff != "" {

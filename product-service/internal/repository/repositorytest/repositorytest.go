@@ -3,6 +3,7 @@ package repositorytest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"shop.example/product-service/internal/usecase"
 )
 
-// Store is all that a store does, and the ledger to look at.
+// Store is all that a store does, and the promises to look at.
 type Store interface {
 	usecase.ProductStore
 	usecase.CategoryStore
@@ -22,8 +23,9 @@ type Store interface {
 	usecase.StockStore
 	usecase.ReservationStore
 	usecase.OverdueStore
-	// Ledger returns a product's entries by time and id.
-	Ledger(ctx context.Context, productID uuid.UUID) ([]domain.LedgerEntry, error)
+	usecase.LedgerReader
+	// Promised returns how many pieces of a product active reservations hold, reckoned from their lines.
+	Promised(ctx context.Context, productID uuid.UUID) (int64, error)
 }
 
 // Run tests the stores that open makes, each of them empty.
@@ -31,7 +33,21 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"CreateProduct":            createProduct,
 		"UnknownCategories":        unknownCategories,
+		"UpdateProduct":            updateProduct,
+		"UpdateProductRefused":     updateProductRefused,
+		"Import":                   importProducts,
+		"ImportIsRepeatable":       importIsRepeatable,
+		"ImportMovesSlugs":         importMovesSlugs,
+		"ImportAndOthers":          importAndOthers,
 		"Categories":               categories,
+		"UpdateCategory":           updateCategory,
+		"DeleteCategory":           deleteCategory,
+		"RaceOfMoves":              raceOfMoves,
+		"RaceToUseACategory":       raceToUseACategory,
+		"RaceOfUpdates":            raceOfUpdates,
+		"Ledger":                   ledger,
+		"KeysAreHeldForADay":       keysAreHeldForADay,
+		"Forget":                   forget,
 		"Filters":                  filters,
 		"Pages":                    pages,
 		"Search":                   search,
@@ -44,15 +60,15 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		"Release":                  release,
 		"Expiry":                   expiry,
 		"ConfirmExpired":           confirmExpired,
-		"Restock":                  restock,
-		"RestockOfWhatWasNotTaken": restockOfWhatWasNotTaken,
-		"RaceOfRestocks":           raceOfRestocks,
 		"RaceForTheLastPieces":     raceForTheLastPieces,
 		"RaceForOneOrder":          raceForOneOrder,
 		"RaceOfReserveAndRelease":  raceOfReserveAndRelease,
 		"RaceAgainstTheSweeper":    raceAgainstTheSweeper,
 		"RaceInOppositeOrder":      raceInOppositeOrder,
 		"RaceOfRetries":            raceOfRetries,
+		"Restock":                  restock,
+		"RestockOfWhatWasNotTaken": restockOfWhatWasNotTaken,
+		"RaceOfRestocks":           raceOfRestocks,
 		"Replace":                  replace,
 		"RaceOfRevisions":          raceOfRevisions,
 		"RaceAgainstReplacements":  raceAgainstReplacements,
@@ -62,14 +78,18 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 			test(t, open(t))
 		})
 	}
-	t.Run("StockProperty", func(t *testing.T) {
-		t.Parallel()
-		stockProperty(t, open(t))
-	})
+	for name, property := range map[string]func(*testing.T, Store){"StockProperty": stockProperty, "ConcurrentStockProperty": concurrentStockProperty, "CountsProperty": countsProperty, "ListsProperty": listsProperty} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			property(t, open(t))
+		})
+	}
 }
 
 // start is when the tests take place.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func clockAt(at time.Time) func() time.Time { return func() time.Time { return at } }
 
 // details are those of a product that is on sale.
 func details(sku, name string, price int64, categories ...uuid.UUID) domain.ProductDetails {
@@ -139,31 +159,58 @@ func releaseIt(ctx context.Context, s Store, order uuid.UUID, now time.Time) err
 	return s.UpdateReservation(ctx, order, "tester", now, func(r *domain.Reservation) (domain.Effect, error) { return r.Release(now), nil })
 }
 
-// stockOf returns the stock of a product, having checked that it is possible and that the ledger explains it.
+// stockOf returns the stock of a product, having checked that it is possible, that the ledger explains what is on hand, and
+// active reservations what is promised. Nobody may be changing it.
 func stockOf(t testing.TB, s Store, id uuid.UUID) domain.Stock {
 	t.Helper()
 	p, err := s.Product(t.Context(), domain.Ref{ID: id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := s.Ledger(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
 	sum := int64(0)
-	for _, e := range entries {
+	for _, e := range ledgerOf(t, s, id) {
 		sum += e.Delta
 		if e.After.OnHand < e.After.Reserved || e.After.Reserved < 0 {
 			t.Errorf("impossible stock in the ledger: %+v", e.After)
+		}
+		if e.After.OnHand != sum {
+			t.Errorf("the ledger sums up to %d where it says %d", sum, e.After.OnHand)
 		}
 	}
 	if sum != p.Stock.OnHand {
 		t.Errorf("the ledger sums up to %d, on hand are %d", sum, p.Stock.OnHand)
 	}
+	promised, err := s.Promised(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if promised != p.Stock.Reserved {
+		t.Errorf("active reservations sum up to %d, reserved are %d", promised, p.Stock.Reserved)
+	}
 	if p.Stock.Reserved < 0 || p.Stock.OnHand < p.Stock.Reserved {
 		t.Errorf("impossible stock %+v", p.Stock)
 	}
 	return p.Stock
+}
+
+// ledgerOf returns all entries of a product, the first one first.
+func ledgerOf(t testing.TB, s Store, id uuid.UUID) []domain.LedgerEntry {
+	t.Helper()
+	var (
+		all []domain.LedgerEntry
+		q   = usecase.LedgerQuery{ProductID: id, PageSize: 100}
+	)
+	for {
+		page, err := s.Ledger(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page.Entries...)
+		if q.After = page.Next; q.After == uuid.Nil {
+			slices.Reverse(all)
+			return all
+		}
+	}
 }
 
 func wantStock(t testing.TB, s Store, id uuid.UUID, onHand, reserved int64) {

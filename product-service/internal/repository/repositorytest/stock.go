@@ -11,6 +11,7 @@ import (
 
 	"shop.example/platform/apperr"
 	"shop.example/product-service/internal/domain"
+	"shop.example/product-service/internal/usecase"
 )
 
 func adjustStock(t *testing.T, s Store) {
@@ -170,9 +171,9 @@ func confirm(t *testing.T, s Store) {
 		wantStock(t, s, a, 3, 0)
 		wantStock(t, s, b, 2, 0)
 	}
-	entries, err := s.Ledger(t.Context(), b)
-	if err != nil || len(entries) != 2 {
-		t.Fatalf("%d entries, %v", len(entries), err)
+	entries := ledgerOf(t, s, b)
+	if len(entries) != 2 {
+		t.Fatalf("%d entries", len(entries))
 	}
 	want := domain.LedgerEntry{
 		ProductID: b, Delta: -3, Reason: "order_confirmed", Reference: order.String(), Actor: "tester", After: domain.Stock{OnHand: 2}, At: start,
@@ -287,4 +288,126 @@ func confirmExpired(t *testing.T, s Store) {
 		t.Errorf("release: %v", err)
 	}
 	wantStock(t, s, a, 2, 1)
+}
+
+// ledger reads the ledger page by page, in the order in which things took effect, whatever the clocks said.
+func ledger(t *testing.T, s Store) {
+	id, other := stocked(t, s, "A", 0), stocked(t, s, "B", 3)
+	var want []int64
+	for i := range int64(7) {
+		a := adjustment(t, id, i+1, "")
+		a.At = start.Add(-time.Duration(i%3) * time.Minute) // replicas' clocks differ
+		if _, _, err := s.AdjustStock(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		want = append([]int64{i + 1}, want...)
+	}
+	var (
+		got []int64
+		q   = usecase.LedgerQuery{ProductID: id, PageSize: 3, IncludeTotal: true}
+	)
+	for pages := 1; ; pages++ {
+		page, err := s.Ledger(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page.Total == nil || *page.Total != 7 {
+			t.Errorf("total %v", page.Total)
+		}
+		for _, e := range page.Entries {
+			got = append(got, e.Delta)
+		}
+		if q.After = page.Next; q.After == uuid.Nil {
+			if pages != 3 {
+				t.Errorf("%d pages", pages)
+			}
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("deltas (-want +got):\n%s", diff)
+	}
+	page, err := s.Ledger(t.Context(), usecase.LedgerQuery{ProductID: other, PageSize: 1})
+	if err != nil || len(page.Entries) != 1 || page.Next != uuid.Nil || page.Total != nil {
+		t.Errorf("the last page: %+v, %v", page, err)
+	}
+	if page, err := s.Ledger(t.Context(), usecase.LedgerQuery{ProductID: id, PageSize: 1, After: newID(t)}); err != nil || len(page.Entries) != 0 {
+		t.Errorf("behind an unknown entry: %+v, %v", page, err)
+	}
+	if _, err := s.Ledger(t.Context(), usecase.LedgerQuery{ProductID: newID(t), PageSize: 1}); !errors.Is(err, domain.ErrProductMissing) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func keysAreHeldForADay(t *testing.T, s Store) {
+	id := stocked(t, s, "A", 0)
+	for _, step := range []struct {
+		after        time.Duration
+		delta        int64
+		wantReplayed bool
+		wantErr      error
+		wantOnHand   int64
+	}{
+		{0, 2, false, nil, 2},
+		{24*time.Hour - time.Microsecond, 2, true, nil, 2},
+		{24*time.Hour - time.Microsecond, 3, false, domain.ErrIdempotencyKeyReused, 2},
+		{24 * time.Hour, 3, false, nil, 5},
+		{24 * time.Hour, 3, true, nil, 5},
+		{25 * time.Hour, 2, false, domain.ErrIdempotencyKeyReused, 5}, // the key has a new day
+	} {
+		a := adjustment(t, id, step.delta, "key")
+		a.At = start.Add(step.after)
+		if _, replayed, err := s.AdjustStock(t.Context(), a); replayed != step.wantReplayed || !errors.Is(err, step.wantErr) {
+			t.Errorf("%+d after %v: replayed %v, %v", step.delta, step.after, replayed, err)
+		}
+		wantStock(t, s, id, step.wantOnHand, 0)
+	}
+}
+
+// forget removes what has been over for long, and nothing else.
+func forget(t *testing.T, s Store) {
+	id := stocked(t, s, "A", 100)
+	line := domain.Line{ProductID: id, Quantity: 1}
+	var active, confirmed, released, expired, never = newID(t), newID(t), newID(t), newID(t), newID(t)
+	for _, order := range []uuid.UUID{confirmed, released, expired} {
+		if _, err := s.Reserve(t.Context(), reservation(t, order, line), start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := confirmIt(t.Context(), s, confirmed, start); err != nil {
+		t.Fatal(err)
+	}
+	if err := releaseIt(t.Context(), s, released, start); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddTombstone(t.Context(), domain.NewTombstone(never, start)); err != nil {
+		t.Fatal(err)
+	}
+	due := start.Add(time.Minute)
+	if n, err := s.ExpireReservations(t.Context(), due, 10); n != 1 || err != nil {
+		t.Fatalf("expired %d, %v", n, err)
+	}
+	if _, err := s.Reserve(t.Context(), reservation(t, active, line), start); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		before time.Time
+		limit  int
+		want   int
+	}{
+		{start, 10, 0}, {due, 1, 1}, {due, 10, 1}, {due.Add(time.Hour), 10, 1}, {due.Add(time.Hour), 10, 0},
+	} {
+		if n, err := s.ForgetReservations(t.Context(), step.before, step.limit); n != step.want || err != nil {
+			t.Errorf("before %v: forgot %d, %v, want %d", step.before, n, err, step.want)
+		}
+	}
+	wantStock(t, s, id, 99, 1)
+	for order, want := range map[uuid.UUID]error{
+		active: nil, confirmed: nil, released: domain.ErrReservationMissing, expired: domain.ErrReservationMissing, never: domain.ErrReservationMissing,
+	} {
+		if err := releaseIt(t.Context(), s, order, start); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	wantStock(t, s, id, 100, 0) // what was sold has come back by the reservation that is kept
 }

@@ -1,22 +1,11 @@
 package rpc
 
 import (
-	"github.com/google/uuid"
-
-	"shop.example/platform/apperr"
 	userv1 "shop.example/proto/user/v1"
 
 	"shop.example/user-service/internal/domain"
 	"shop.example/user-service/internal/usecase"
 )
-
-func toAddressID(raw string) (uuid.UUID, error) {
-	id, err := uuid.Parse(raw)
-	if err != nil {
-		return uuid.Nil, apperr.InvalidField("address_id", "must be a UUID")
-	}
-	return id, nil
-}
 
 func toAddressText(r *userv1.CreateAddressRequest) domain.AddressText {
 	return domain.AddressText{
@@ -41,9 +30,9 @@ func fromAddress(address *domain.Address) *userv1.Address {
 	}
 }
 
-func fromAddressPage(page usecase.AddressPage) *userv1.ListAddressesResponse {
+func fromAddressPage(page usecase.PageOf[*domain.Address]) *userv1.ListAddressesResponse {
 	answer := &userv1.ListAddressesResponse{NextPageToken: page.NextPageToken, TotalSize: page.Total}
-	for _, a := range page.Addresses {
+	for _, a := range page.Items {
 		answer.Addresses = append(answer.Addresses, fromAddress(a))
 	}
 	return answer

@@ -22,7 +22,7 @@ func (s *addressServer) ListAddresses(ctx context.Context, r *userv1.ListAddress
 }
 
 func (s *addressServer) GetAddress(ctx context.Context, r *userv1.GetAddressRequest) (*userv1.GetAddressResponse, error) {
-	id, err := toAddressID(r.GetAddressId())
+	id, err := toID("address_id", r.GetAddressId())
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *addressServer) CreateAddress(ctx context.Context, r *userv1.CreateAddre
 }
 
 func (s *addressServer) UpdateAddress(ctx context.Context, r *userv1.UpdateAddressRequest) (*userv1.UpdateAddressResponse, error) {
-	id, err := toAddressID(r.GetAddressId())
+	id, err := toID("address_id", r.GetAddressId())
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (s *addressServer) UpdateAddress(ctx context.Context, r *userv1.UpdateAddre
 }
 
 func (s *addressServer) DeleteAddress(ctx context.Context, r *userv1.DeleteAddressRequest) (*userv1.DeleteAddressResponse, error) {
-	id, err := toAddressID(r.GetAddressId())
+	id, err := toID("address_id", r.GetAddressId())
 	if err != nil {
 		return nil, err
 	}

@@ -102,9 +102,9 @@ func toStatus(s userv1.UserStatus) domain.Status {
 	}
 }
 
-func fromUserPage(p usecase.UserPage) *userv1.ListUsersResponse {
+func fromUserPage(p usecase.PageOf[*domain.User]) *userv1.ListUsersResponse {
 	answer := &userv1.ListUsersResponse{NextPageToken: p.NextPageToken, TotalSize: p.Total}
-	for _, u := range p.Users {
+	for _, u := range p.Items {
 		answer.Users = append(answer.Users, fromUser(u))
 	}
 	return answer
@@ -112,7 +112,7 @@ func fromUserPage(p usecase.UserPage) *userv1.ListUsersResponse {
 
 func fromSessionPage(p usecase.SessionPage) *userv1.ListSessionsResponse {
 	answer := &userv1.ListSessionsResponse{NextPageToken: p.NextPageToken, TotalSize: p.Total}
-	for _, s := range p.Sessions {
+	for _, s := range p.Items {
 		answer.Sessions = append(answer.Sessions, &userv1.Session{
 			Id:         s.ID().String(),
 			Device:     &userv1.Device{UserAgent: s.Device().UserAgent, Ip: s.Device().IP},

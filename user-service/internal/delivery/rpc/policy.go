@@ -30,7 +30,9 @@ var Policy = grpcserver.Policy{
 	userv1.UserService_ListUsers_FullMethodName:      {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 	userv1.UserService_SetUserAccess_FullMethodName:  {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 	userv1.UserService_DeleteUser_FullMethodName:     {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
-	userv1.UserService_GetUserStatus_FullMethodName:  {Callers: []string{grpcserver.CartService, grpcserver.OrderService}},
+	// Whoever keeps something by the ids of users.
+	userv1.UserService_ListDeletedUsers_FullMethodName: {Callers: []string{grpcserver.CartService}},
+	userv1.UserService_GetUserStatus_FullMethodName:    {Callers: []string{grpcserver.CartService, grpcserver.OrderService}},
 
 	userv1.AddressService_ListAddresses_FullMethodName: {Callers: []string{grpcserver.Gateway}, User: true},
 	// An order goes to an address that its customer names by the id.

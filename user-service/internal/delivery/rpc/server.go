@@ -21,12 +21,15 @@ type UseCases struct {
 	Profiles       *usecase.Profiles
 	Administration *usecase.Administration
 	Addresses      *usecase.Addresses
+	Deletions      *usecase.Deletions
 }
 
 // Register adds the services of user-service to a server.
 func Register(r grpc.ServiceRegistrar, u UseCases, keys KeySet) {
 	userv1.RegisterAuthServiceServer(r, &authServer{sessions: u.Sessions, keys: keys})
-	userv1.RegisterUserServiceServer(r, &userServer{users: u.Users, profiles: u.Profiles, administration: u.Administration})
+	userv1.RegisterUserServiceServer(r, &userServer{
+		users: u.Users, profiles: u.Profiles, administration: u.Administration, deletions: u.Deletions,
+	})
 	userv1.RegisterAddressServiceServer(r, &addressServer{addresses: u.Addresses})
 }
 

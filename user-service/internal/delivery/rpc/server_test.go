@@ -90,6 +90,7 @@ func setup(t *testing.T) *service {
 	useCases := rpc.UseCases{
 		Sessions: sessions, Users: usecase.NewUsers(s.store), Profiles: usecase.NewProfiles(s.store, hasher, throttle, log, time.Now),
 		Administration: usecase.NewAdministration(s.store, log, time.Now), Addresses: usecase.NewAddresses(s.store),
+		Deletions: usecase.NewDeletions(s.store, time.Now),
 	}
 	verifier := token.NewVerifier(func(context.Context) ([]byte, error) { return signer.KeySet() }, grpcserver.TokenLeeway, time.Now)
 	s.revocations = token.NewRevocations(func(ctx context.Context, since time.Time) (token.AccessChanges, error) {
@@ -363,8 +364,8 @@ func TestCallersAreChecked(t *testing.T) {
 			}
 		}
 	}
-	if refused != 80 {
-		t.Errorf("%d calls were refused, want 80 of 110", refused)
+	if refused != 84 {
+		t.Errorf("%d calls were refused, want 84 of 115", refused)
 	}
 }
 

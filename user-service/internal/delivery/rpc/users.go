@@ -13,6 +13,7 @@ type userServer struct {
 	users          *usecase.Users
 	profiles       *usecase.Profiles
 	administration *usecase.Administration
+	deletions      *usecase.Deletions
 }
 
 func (s *userServer) GetUser(ctx context.Context, r *userv1.GetUserRequest) (*userv1.GetUserResponse, error) {
@@ -96,4 +97,16 @@ func (s *userServer) DeleteUser(ctx context.Context, r *userv1.DeleteUserRequest
 		return nil, err
 	}
 	return &userv1.DeleteUserResponse{}, nil
+}
+
+func (s *userServer) ListDeletedUsers(ctx context.Context, r *userv1.ListDeletedUsersRequest) (*userv1.ListDeletedUsersResponse, error) {
+	ids, cursor, err := s.deletions.After(ctx, r.GetCursor(), int(r.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	answer := &userv1.ListDeletedUsersResponse{UserIds: make([]string, len(ids)), Cursor: cursor}
+	for i, id := range ids {
+		answer.UserIds[i] = id.String()
+	}
+	return answer, nil
 }

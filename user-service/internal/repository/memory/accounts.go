@@ -22,16 +22,16 @@ func (s *Store) UpdateUser(_ context.Context, id uuid.UUID, update func(*domain.
 	return s.updateUser(id, update)
 }
 
-// UpdateAccess is UpdateUser for a decision on how many active admins there are beside the user.
-func (s *Store) UpdateAccess(_ context.Context, id uuid.UUID, update func(u *domain.User, others int) (*domain.SessionsEnd, error)) error {
+// UpdateAccess is UpdateUser for a decision that depends on who the active admins are.
+func (s *Store) UpdateAccess(_ context.Context, id uuid.UUID, update func(u *domain.User, admins domain.Admins) (*domain.SessionsEnd, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.updateUser(id, func(u *domain.User) (*domain.SessionsEnd, error) { return update(u, s.otherAdmins(id)) })
+	return s.updateUser(id, func(u *domain.User) (*domain.SessionsEnd, error) { return update(u, s.admins()) })
 }
 
 // DeleteUser lets decide say when, if at all, and erases the user with all that is kept of it but the fact. Error:
 // domain.ErrNoUser.
-func (s *Store) DeleteUser(_ context.Context, id uuid.UUID, decide func(u *domain.User, others int) (time.Time, error)) error {
+func (s *Store) DeleteUser(_ context.Context, id uuid.UUID, decide func(u *domain.User, admins domain.Admins) (time.Time, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept, ok := s.users[id]
@@ -39,7 +39,7 @@ func (s *Store) DeleteUser(_ context.Context, id uuid.UUID, decide func(u *domai
 		return domain.ErrNoUser
 	}
 	u := domain.RestoreUser(kept)
-	at, err := decide(u, s.otherAdmins(id))
+	at, err := decide(u, s.admins())
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *Store) DeleteUser(_ context.Context, id uuid.UUID, decide func(u *domai
 		}
 	}
 	for key := range s.meters {
-		if key.Account == domain.AccountKey(u.Email()) {
+		if key.Account == domain.UserKey(id) {
 			delete(s.meters, key)
 		}
 	}
@@ -86,14 +86,13 @@ func (s *Store) updateUser(id uuid.UUID, update func(*domain.User) (*domain.Sess
 	return nil
 }
 
-func (s *Store) otherAdmins(id uuid.UUID) int {
-	n := 0
-	for other, u := range s.users {
-		if other != id && u.Role == domain.Admin && u.Status == domain.Active {
-			n++
+func (s *Store) admins() (all domain.Admins) {
+	for id, u := range s.users {
+		if u.Role == domain.Admin && u.Status == domain.Active {
+			all = append(all, id)
 		}
 	}
-	return n
+	return all
 }
 
 // Users returns up to limit users who match, the newest first, from behind the one with the id after unless that is zero.
@@ -159,4 +158,22 @@ func (s *Store) living(l usecase.LivingSessions) []*domain.Session {
 
 func newestFirst(s *domain.Session, openedAt time.Time, id uuid.UUID) int {
 	return cmp.Or(openedAt.Compare(s.OpenedAt()), cmp.Compare(id.String(), s.ID().String()))
+}
+
+// endLeastRecentlyUsed leaves room for a session that was opened just now.
+func (s *Store) endLeastRecentlyUsed(opened *domain.Session) {
+	var others []domain.SessionSnapshot
+	for id, session := range s.sessions {
+		if session.UserID == opened.UserID() && id != opened.ID() && session.EndedAt.IsZero() {
+			others = append(others, session)
+		}
+	}
+	slices.SortFunc(others, func(a, b domain.SessionSnapshot) int {
+		return cmp.Or(b.LastUsedAt.Compare(a.LastUsedAt), cmp.Compare(b.ID.String(), a.ID.String()))
+	})
+	for _, snapshot := range others[min(domain.MaxSessions-1, len(others)):] {
+		session := domain.RestoreSession(snapshot)
+		session.End(domain.EndedByLimit, opened.OpenedAt())
+		s.sessions[session.ID()] = session.Snapshot()
+	}
 }

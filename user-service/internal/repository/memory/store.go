@@ -103,7 +103,8 @@ func (s *Store) UserByEmail(_ context.Context, email domain.Email) (*domain.User
 }
 
 // OpenSession lets open decide on the user, and keeps the user as open left it and the session that open returned.
-// If open returns an error, nothing is kept. Error: domain.ErrNoUser.
+// Of more than domain.MaxSessions it ends those that were used least recently. If open returns an error, nothing is kept. Error:
+// domain.ErrNoUser.
 func (s *Store) OpenSession(_ context.Context, userID uuid.UUID, open func(*domain.User) (*domain.Session, domain.RefreshToken, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,6 +120,7 @@ func (s *Store) OpenSession(_ context.Context, userID uuid.UUID, open func(*doma
 	s.users[userID] = u.Snapshot()
 	s.sessions[session.ID()] = session.Snapshot()
 	s.tokens[token.Hash] = token
+	s.endLeastRecentlyUsed(session)
 	return nil
 }
 
@@ -137,6 +139,11 @@ func (s *Store) RenewSession(_ context.Context, presented domain.TokenHash, rene
 		User:      domain.RestoreUser(s.users[session.UserID]),
 		Session:   domain.RestoreSession(session),
 		Presented: token,
+	}
+	for _, t := range s.tokens {
+		if t.SessionID == token.SessionID && !t.SpentAt.IsZero() {
+			r.Spent++
+		}
 	}
 	if err := renew(&r); err != nil {
 		return err

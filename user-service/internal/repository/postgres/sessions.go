@@ -124,6 +124,19 @@ func endSessions(ctx context.Context, q querier, userID uuid.UUID, end *domain.S
 	return nil
 }
 
+// endLeastRecentlyUsed leaves room for a session that was opened just now, whose user is locked.
+func endLeastRecentlyUsed(ctx context.Context, q querier, opened *domain.Session) error {
+	_, err := q.Exec(ctx, `
+		UPDATE sessions SET ended_at = $4, end_reason = $5 WHERE ended_at IS NULL AND id IN (
+			SELECT id FROM sessions WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL
+			ORDER BY last_used_at DESC, id DESC OFFSET $3)`,
+		opened.UserID(), opened.ID(), domain.MaxSessions-1, opened.OpenedAt(), string(domain.EndedByLimit))
+	if err != nil {
+		return fmt.Errorf("end the least recently used session: %w", err)
+	}
+	return nil
+}
+
 // ownerOfToken returns the session of a refresh token and the user of that.
 func ownerOfToken(ctx context.Context, q querier, hash domain.TokenHash) (sessionID, userID uuid.UUID, err error) {
 	rows, err := q.Query(ctx, `
@@ -157,6 +170,19 @@ func selectToken(ctx context.Context, q querier, hash domain.TokenHash) (domain.
 	return domain.RefreshToken{
 		Hash: hash, SessionID: row.SessionID, IssuedAt: row.IssuedAt.UTC(), SpentAt: orZero(row.SpentAt), Successor: row.Successor,
 	}, nil
+}
+
+// countSpent returns how many tokens of a session were spent.
+func countSpent(ctx context.Context, q querier, sessionID uuid.UUID) (int, error) {
+	rows, err := q.Query(ctx, `SELECT count(*) FROM refresh_tokens WHERE session_id = $1 AND spent_at IS NOT NULL`, sessionID)
+	if err != nil {
+		return 0, fmt.Errorf("count spent refresh tokens: %w", err)
+	}
+	n, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	if err != nil {
+		return 0, fmt.Errorf("count spent refresh tokens: %w", err)
+	}
+	return n, nil
 }
 
 func insertToken(ctx context.Context, q querier, t domain.RefreshToken) error {

@@ -49,7 +49,8 @@ func (s *Store) UserByEmail(ctx context.Context, email domain.Email) (*domain.Us
 }
 
 // OpenSession locks the user, lets open decide, and keeps the user as open left it and the session that open returned.
-// If open returns an error, nothing is kept. Error: domain.ErrNoUser.
+// Of more than domain.MaxSessions it ends those that were used least recently. If open returns an error, nothing is kept. Error:
+// domain.ErrNoUser.
 func (s *Store) OpenSession(ctx context.Context, userID uuid.UUID, open func(*domain.User) (*domain.Session, domain.RefreshToken, error)) error {
 	return postgres.InTxDo(ctx, s.pool, func(tx pgx.Tx) error {
 		// NO KEY: references to the user, as from the other sessions, need not wait.
@@ -63,11 +64,14 @@ func (s *Store) OpenSession(ctx context.Context, userID uuid.UUID, open func(*do
 			return err
 		}
 		if u.Snapshot() != before {
-			if err := updateUser(ctx, tx, u); err != nil {
+			if err := updateUser(ctx, tx, before, u); err != nil {
 				return err
 			}
 		}
-		return insertSession(ctx, tx, session, token)
+		if err := insertSession(ctx, tx, session, token); err != nil {
+			return err
+		}
+		return endLeastRecentlyUsed(ctx, tx, session)
 	})
 }
 
@@ -91,6 +95,9 @@ func (s *Store) RenewSession(ctx context.Context, presented domain.TokenHash, re
 		}
 		// Read after the lock on the session: whoever spent it a moment ago has held that.
 		if r.Presented, err = selectToken(ctx, tx, presented); err != nil {
+			return err
+		}
+		if r.Spent, err = countSpent(ctx, tx, sessionID); err != nil {
 			return err
 		}
 		if err := renew(&r); err != nil {

@@ -61,7 +61,7 @@ func TestNoSecretsAtRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guess := domain.MetersFor("nobody@example.com", domain.Device{})
+	guess := domain.LoginMeters(domain.AddressKey("nobody@example.com"), domain.Device{})
 	if _, err := postgres.New(pool).ChargeMeters(t.Context(), guess.All(), now); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestDeletionErases(t *testing.T) {
 	if err := store.Register(t.Context(), user, session, token); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.RecordSignIn(t.Context(), domain.MetersFor(email.String(), device).Pair, nil, now, now); err != nil {
+	if err := store.RecordSignIn(t.Context(), domain.LoginMeters(domain.UserKey(user.ID()), device).Pair, nil, now, now); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.UpdateAddressBook(t.Context(), user.ID(), func(b *domain.AddressBook) error {
@@ -107,7 +107,7 @@ func TestDeletionErases(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	err = store.DeleteUser(t.Context(), user.ID(), func(*domain.User, int) (time.Time, error) { return now, nil })
+	err = store.DeleteUser(t.Context(), user.ID(), func(*domain.User, domain.Admins) (time.Time, error) { return now, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +136,8 @@ func TestChangesThatCommitLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	var next time.Time
-	err = store.UpdateAccess(t.Context(), user.ID(), func(u *domain.User, others int) (*domain.SessionsEnd, error) {
-		if err := u.SetAccess(domain.Staff, domain.Active, others, now); err != nil {
+	err = store.UpdateAccess(t.Context(), user.ID(), func(u *domain.User, admins domain.Admins) (*domain.SessionsEnd, error) {
+		if err := u.SetAccess(domain.Staff, domain.Active, admins.Beside(u.ID()), now); err != nil {
 			return nil, err
 		}
 		// Before it commits, ten seconds pass in which others look: they see nothing yet.
@@ -158,6 +158,50 @@ func TestChangesThatCommitLate(t *testing.T) {
 	}
 }
 
+// A deletion that commits after its own time, behind one that was answered already, is answered yet.
+func TestDeletionThatCommitsLate(t *testing.T) {
+	t.Parallel()
+	store := postgres.New(pgtest.New(t, postgres.Migrate))
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	deletions := usecase.NewDeletions(store, func() time.Time { return now })
+	var ids []uuid.UUID
+	for _, name := range []string{"early", "late"} {
+		email, err := domain.ParseEmail(name + "@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, err := domain.NewUser(email, name, domain.Customer, "$argon2id$x", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.CreateUser(t.Context(), user); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, user.ID())
+	}
+	var cursor string
+	err := store.DeleteUser(t.Context(), ids[1], func(*domain.User, domain.Admins) (time.Time, error) {
+		at := now
+		// Before it commits, ten seconds pass, in which another user is deleted and answered.
+		now = now.Add(10 * time.Second)
+		if err := store.DeleteUser(t.Context(), ids[0], func(*domain.User, domain.Admins) (time.Time, error) { return now, nil }); err != nil {
+			return time.Time{}, err
+		}
+		seen, next, err := deletions.After(t.Context(), "", 10)
+		if err != nil || len(seen) != 1 || seen[0] != ids[0] {
+			t.Errorf("deleted %v, error %v; want one before the commit", seen, err)
+		}
+		cursor = next
+		return at, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen, _, err := deletions.After(t.Context(), cursor, 10); err != nil || len(seen) != 2 || seen[0] != ids[1] {
+		t.Errorf("deleted %v, error %v; want the late one and the other again", seen, err)
+	}
+}
+
 // A database that is away is told apart from a fault of ours, whatever is being done.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
@@ -174,7 +218,7 @@ func TestDatabaseAway(t *testing.T) {
 	_, byID := s.User(t.Context(), uuid.New())
 	_, byEmail := s.UserByEmail(t.Context(), email)
 	_, search := s.Users(t.Context(), usecase.UserFilter{Text: "ann"}, uuid.Nil, 1)
-	_, throttle := s.ReadMeters(t.Context(), domain.MetersFor("ann@example.com", domain.Device{}).All())
+	_, throttle := s.ReadMeters(t.Context(), domain.LoginMeters(domain.AddressKey("ann@example.com"), domain.Device{}).All())
 	_, sweep := s.DeleteTokensSpentBefore(t.Context(), time.Now(), 1)
 	for name, err := range map[string]error{
 		"search": search, "throttle": throttle,
@@ -258,6 +302,64 @@ func TestConstraints(t *testing.T) {
 	for want, err := range tests {
 		if got, ok := platformpostgres.ViolatedConstraint(err); !ok || got != want {
 			t.Errorf("violated %q (error %v), want %q", got, err, want)
+		}
+	}
+}
+
+// statements counts what is sent to the database, by a word in it.
+type statements struct {
+	word string
+	n    int
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(data.SQL, s.word) {
+		s.n++
+	}
+	return ctx
+}
+
+func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Whether an address is free is asked only for another one.
+func TestAddressIsLookedForWhenItChanges(t *testing.T) {
+	t.Parallel()
+	looks := &statements{word: "SELECT EXISTS (SELECT 1 FROM users"}
+	config := pgtest.New(t, postgres.Migrate).Config()
+	config.ConnConfig.Tracer = looks
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	store := postgres.New(pool)
+	email, err := domain.ParseEmail("ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	another, err := domain.ParseEmail("other@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	user, err := domain.NewUser(email, "Ann", domain.Customer, "$argon2id$x", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CreateUser(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	for i, change := range []func(*domain.User){
+		func(u *domain.User) { u.SetPassword("$argon2id$y") },
+		func(u *domain.User) { u.UpdateProfile("Ann Other", email, now) },
+		func(u *domain.User) { u.UpdateProfile("Ann Other", another, now) },
+	} {
+		err := store.UpdateUser(t.Context(), user.ID(), func(u *domain.User) (*domain.SessionsEnd, error) {
+			change(u)
+			return nil, nil
+		})
+		if want := i / 2; err != nil || looks.n != want {
+			t.Errorf("change %d: looked %d times, error %v; want %d", i, looks.n, err, want)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (s *Store) ReadMeters(ctx context.Context, meters []domain.Meter) ([]domain
 }
 
 // ChargeMeters counts a guess on each of the meters that takes one more, and returns what is kept of them then, in their
-// order. It is one unit of work and one round trip. Meters are always locked in the same order: a pair, its account, its network.
+// order. It is one unit of work and one round trip. Meters are always locked in the same order, that of PasswordMeters.All.
 func (s *Store) ChargeMeters(ctx context.Context, meters []domain.Meter, now time.Time) ([]domain.MeterReading, error) {
 	readings := make([]domain.MeterReading, len(meters))
 	var batch pgx.Batch

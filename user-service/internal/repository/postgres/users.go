@@ -71,10 +71,28 @@ func insertUser(ctx context.Context, q querier, u *domain.User) error {
 	return nil
 }
 
-// updateUser looks for the address first, for the same reason; the constraint is for those who want it at the same moment.
-func updateUser(ctx context.Context, q querier, u *domain.User) error {
+// updateUser keeps a user who was locked as before. It looks for another address first, for the same reason; the constraint is
+// for those who want it at the same moment.
+func updateUser(ctx context.Context, q querier, before domain.UserSnapshot, u *domain.User) error {
 	s := u.Snapshot()
-	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE email = $1 AND id <> $2)`, s.Email, s.ID)
+	if s.Email != before.Email {
+		if err := mustBeFree(ctx, q, s.Email); err != nil {
+			return err
+		}
+	}
+	tag, err := q.Exec(ctx, `
+		UPDATE users SET email = $2, name = $3, role = $4, status = $5, password_hash = $6, updated_at = $7, role_changed_at = $8
+		WHERE id = $1`,
+		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.UpdatedAt, orNull(s.RoleChangedAt))
+	if err != nil {
+		return toDomain("update user", err)
+	}
+	return affectedOne("update user", tag.RowsAffected())
+}
+
+// mustBeFree returns domain.ErrEmailTaken for an address that somebody has.
+func mustBeFree(ctx context.Context, q querier, email string) error {
+	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE email = $1)`, email)
 	if err != nil {
 		return fmt.Errorf("look for address: %w", err)
 	}
@@ -85,12 +103,5 @@ func updateUser(ctx context.Context, q querier, u *domain.User) error {
 	if taken {
 		return domain.ErrEmailTaken
 	}
-	tag, err := q.Exec(ctx, `
-		UPDATE users SET email = $2, name = $3, role = $4, status = $5, password_hash = $6, updated_at = $7, role_changed_at = $8
-		WHERE id = $1`,
-		s.ID, s.Email, s.Name, string(s.Role), string(s.Status), s.PasswordHash, s.UpdatedAt, orNull(s.RoleChangedAt))
-	if err != nil {
-		return toDomain("update user", err)
-	}
-	return affectedOne("update user", tag.RowsAffected())
+	return nil
 }

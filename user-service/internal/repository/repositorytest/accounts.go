@@ -28,6 +28,7 @@ var accountTests = map[string]func(*testing.T, Store){
 	"counts the admins who are active":         countsActiveAdmins,
 	"erases a user in a race":                  erasesUserInRace,
 	"forgets who was deleted long ago":         forgetsTombstones,
+	"lists who was deleted":                    listsDeletions,
 	"lets sign-ins and deletions pass at once": erasesWhileSigningIn,
 }
 
@@ -46,8 +47,8 @@ func admins(t *testing.T, s Store, n int) []*domain.User {
 
 func setAccess(t *testing.T, s Store, id uuid.UUID, role domain.Role, status domain.Status, at time.Time) error {
 	t.Helper()
-	return s.UpdateAccess(t.Context(), id, func(u *domain.User, others int) (*domain.SessionsEnd, error) {
-		if err := u.SetAccess(role, status, others, at); err != nil || u.MaySignIn() {
+	return s.UpdateAccess(t.Context(), id, func(u *domain.User, admins domain.Admins) (*domain.SessionsEnd, error) {
+		if err := u.SetAccess(role, status, admins.Beside(id), at); err != nil || u.MaySignIn() {
 			return nil, err
 		}
 		return &domain.SessionsEnd{Reason: domain.EndedByDisable, At: at}, nil
@@ -56,7 +57,9 @@ func setAccess(t *testing.T, s Store, id uuid.UUID, role domain.Role, status dom
 
 func erase(t *testing.T, s Store, id uuid.UUID, at time.Time) error {
 	t.Helper()
-	return s.DeleteUser(t.Context(), id, func(u *domain.User, others int) (time.Time, error) { return at, u.MayLeave(others) })
+	return s.DeleteUser(t.Context(), id, func(u *domain.User, admins domain.Admins) (time.Time, error) {
+		return at, u.MayLeave(admins.Beside(id))
+	})
 }
 
 func email(t *testing.T, raw string) domain.Email {
@@ -123,9 +126,9 @@ func keepsNothingOfRefusedUpdate(t *testing.T, s Store) {
 		return &domain.SessionsEnd{Reason: domain.EndedByDisable, At: noon}, failure
 	}
 	wantErr(t, "update", s.UpdateUser(t.Context(), u.ID(), change), failure)
-	err := s.UpdateAccess(t.Context(), u.ID(), func(u *domain.User, _ int) (*domain.SessionsEnd, error) { return change(u) })
+	err := s.UpdateAccess(t.Context(), u.ID(), func(u *domain.User, _ domain.Admins) (*domain.SessionsEnd, error) { return change(u) })
 	wantErr(t, "update access", err, failure)
-	err = s.DeleteUser(t.Context(), u.ID(), func(*domain.User, int) (time.Time, error) { return noon, failure })
+	err = s.DeleteUser(t.Context(), u.ID(), func(*domain.User, domain.Admins) (time.Time, error) { return noon, failure })
 	wantErr(t, "delete", err, failure)
 	got, err := s.User(t.Context(), u.ID())
 	if err != nil {
@@ -134,7 +137,7 @@ func keepsNothingOfRefusedUpdate(t *testing.T, s Store) {
 	if diff := cmp.Diff(u.Snapshot(), got.Snapshot()); diff != "" || !kept(t, s, opened.ID()).EndedAt.IsZero() {
 		t.Errorf("something was kept (-want +got):\n%s", diff)
 	}
-	if changed, err := s.UsersChangedSince(t.Context(), noon.Add(-time.Hour)); len(changed) != 0 || err != nil {
+	if changed, err := s.UsersChangedSince(t.Context(), noon.Add(-time.Hour), 10); len(changed) != 0 || err != nil {
 		t.Errorf("changed users %v, error %v; want none", changed, err)
 	}
 }
@@ -236,7 +239,14 @@ func tellsOfChangedRoles(t *testing.T, s Store) {
 	for since, want := range map[time.Time]map[uuid.UUID]domain.Role{
 		noon: changed, at: changed, at.Add(time.Microsecond): nil,
 	} {
-		got, err := s.UsersChangedSince(t.Context(), since)
+		found, err := s.UsersChangedSince(t.Context(), since, 10)
+		got := make(map[uuid.UUID]domain.Role)
+		for _, u := range found {
+			got[u.ID] = u.Role
+			if !u.At.Equal(at) {
+				t.Errorf("changed at %v, want %v", u.At, at)
+			}
+		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Errorf("changed since %v, error %v (-want +got):\n%s", since, err, diff)
 		}
@@ -261,7 +271,7 @@ func disablesUser(t *testing.T, s Store) {
 
 func erasesUser(t *testing.T, s Store) {
 	u, opened, token := signedIn(t, s)
-	meters := domain.MetersFor(u.Email().String(), phone)
+	meters := domain.LoginMeters(domain.UserKey(u.ID()), phone)
 	if _, err := s.ChargeMeters(t.Context(), meters.All(), noon); err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +287,7 @@ func erasesUser(t *testing.T, s Store) {
 	wantErr(t, "session", err, domain.ErrSessionOver)
 	wantErr(t, "token", renew(t.Context(), s, token, newHash(), at), domain.ErrSessionOver)
 	readings, err := s.ReadMeters(t.Context(), meters.All())
-	if err != nil || !readings[0].FreeAt.IsZero() || !readings[1].FreeAt.IsZero() || readings[2].FreeAt.IsZero() {
+	if err != nil || !readings[0].FreeAt.IsZero() || !readings[1].FreeAt.IsZero() || readings[2].FreeAt.IsZero() || !readings[3].FreeAt.IsZero() {
 		t.Errorf("meters %+v, error %v; want those of the account gone", readings, err)
 	}
 	wantErr(t, "again", erase(t, s, u.ID(), at), domain.ErrNoUser)
@@ -315,9 +325,9 @@ func countsActiveAdmins(t *testing.T, s Store) {
 	}
 	customer, _, _ := signedIn(t, s)
 	for u, want := range map[*domain.User]int{all[0]: 1, all[1]: 1, all[2]: 2, customer: 2} {
-		err := s.UpdateAccess(t.Context(), u.ID(), func(_ *domain.User, others int) (*domain.SessionsEnd, error) {
-			if others != want {
-				t.Errorf("%d other admins, want %d", others, want)
+		err := s.UpdateAccess(t.Context(), u.ID(), func(u *domain.User, admins domain.Admins) (*domain.SessionsEnd, error) {
+			if admins.Beside(u.ID()) != want || len(admins) != 2 || !admins.Include(all[0].ID()) || !admins.Include(all[1].ID()) {
+				t.Errorf("admins %v, want the first two, %d of them others", admins, want)
 			}
 			return nil, nil
 		})
@@ -378,6 +388,39 @@ func forgetsTombstones(t *testing.T, s Store) {
 	}{{noon, 0}, {noon.Add(time.Second), 1}, {noon.Add(time.Second), 0}} {
 		if n, err := s.DeleteTombstonesOlderThan(t.Context(), tt.before, 10); err != nil || n != tt.want {
 			t.Errorf("sweep %d: %d forgotten, error %v; want %d", i, n, err, tt.want)
+		}
+	}
+}
+
+// Two are deleted in each of three moments: every page begins right behind the last one, also between the two.
+func listsDeletions(t *testing.T, s Store) {
+	want := make([]usecase.Deletion, 6)
+	for i := range want {
+		u := newUser(t, fmt.Sprintf("u%d@example.com", i), domain.Customer)
+		if err := s.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		want[i] = usecase.Deletion{UserID: u.ID(), At: noon.Add(time.Duration(i/2) * time.Microsecond)}
+		if err := erase(t, s, u.ID(), want[i].At); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The ids of one moment are in order too: they are made one after the other.
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var after usecase.Deletion
+		for rest := want; ; {
+			got, err := s.DeletionsAfter(t.Context(), after, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := rest[:min(limit, len(rest))]
+			if diff := cmp.Diff(page, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("%d at a time, after %v (-want +got):\n%s", limit, after, diff)
+			}
+			if len(got) == 0 {
+				break
+			}
+			rest, after = rest[len(got):], got[len(got)-1]
 		}
 	}
 }

@@ -17,6 +17,10 @@ import (
 
 var sessionTests = map[string]func(*testing.T, Store){
 	"lists living sessions in pages":              listsSessions,
+	"ends the least recently used of too many":    endsLeastRecentlyUsed,
+	"keeps no more sessions in a race":            keepsFewSessionsInRace,
+	"counts the tokens that were spent":           countsSpentTokens,
+	"tells of changes in parts":                   tellsInParts,
 	"repeats a renewal for its client":            repeatsRenewal,
 	"gives all who repeat at once one successor":  repeatsRenewalInRace,
 	"forgets a successor that is spent":           forgetsSpentSuccessor,
@@ -203,7 +207,7 @@ func endsOtherSessions(t *testing.T, s Store) {
 	}
 	end := &domain.SessionsEnd{Except: current.ID(), Reason: domain.EndedByPasswordChange, At: noon.Add(time.Minute)}
 	err := s.UpdateUser(t.Context(), u.ID(), func(u *domain.User) (*domain.SessionsEnd, error) {
-		u.ChangePassword(u.PasswordHash() + "+")
+		u.SetPassword(u.PasswordHash() + "+")
 		return end, nil
 	})
 	if err != nil {
@@ -258,7 +262,7 @@ func endsSessionsInRace(t *testing.T, s Store) {
 func opensNoSessionAfterChange(t *testing.T, s Store) {
 	u, _, _ := signedIn(t, s)
 	err := s.UpdateUser(t.Context(), u.ID(), func(u *domain.User) (*domain.SessionsEnd, error) {
-		u.ChangePassword("$argon2id$new")
+		u.SetPassword("$argon2id$new")
 		return nil, nil
 	})
 	if err != nil {
@@ -282,7 +286,7 @@ func endsSessionsOpenedInRace(t *testing.T, s Store) {
 	errs := race(func(i int) error {
 		if i == racers/2 {
 			return s.UpdateUser(t.Context(), u.ID(), func(u *domain.User) (*domain.SessionsEnd, error) {
-				u.ChangePassword(old + "+")
+				u.SetPassword(old + "+")
 				return &domain.SessionsEnd{Reason: domain.EndedByPasswordChange, At: noon.Add(time.Minute)}, nil
 			})
 		}
@@ -309,5 +313,144 @@ func endsSessionsOpenedInRace(t *testing.T, s Store) {
 	}
 	if n, err := s.CountSessions(t.Context(), usecase.LivingSessions{UserID: u.ID(), At: noon}); err != nil || n != 0 {
 		t.Error(fmt.Errorf("%d sessions live, want none: %w", n, err))
+	}
+}
+
+func endsLeastRecentlyUsed(t *testing.T, s Store) {
+	u, first, firstToken := signedIn(t, s)
+	var opened []*domain.Session
+	for i := range domain.MaxSessions - 1 {
+		session, _ := open(t, s, u, noon.Add(time.Duration(i+1)*time.Minute))
+		opened = append(opened, session)
+	}
+	stranger := newUser(t, "bob@example.com", domain.Customer)
+	if err := s.CreateUser(t.Context(), stranger); err != nil {
+		t.Fatal(err)
+	}
+	theirs, _ := open(t, s, stranger, noon.Add(-time.Hour))
+	at := noon.Add(24 * time.Hour)
+	if err := renew(t.Context(), s, firstToken, newHash(), at); err != nil {
+		t.Fatal(err)
+	}
+	last, _ := open(t, s, u, noon.Add(-time.Hour)) // by a clock that is behind
+	over := opened[0].Snapshot()
+	over.EndedAt, over.EndReason = last.OpenedAt(), domain.EndedByLimit
+	if diff := cmp.Diff(over, kept(t, s, over.ID)); diff != "" {
+		t.Errorf("the least recently used session (-want +got):\n%s", diff)
+	}
+	for _, id := range []uuid.UUID{first.ID(), opened[1].ID(), last.ID(), theirs.ID()} {
+		if !kept(t, s, id).EndedAt.IsZero() {
+			t.Errorf("session %v ended too", id)
+		}
+	}
+	if n, err := s.CountSessions(t.Context(), usecase.LivingSessions{UserID: u.ID(), At: at}); err != nil || n != domain.MaxSessions {
+		t.Errorf("%d sessions live, error %v; want %d", n, err, domain.MaxSessions)
+	}
+}
+
+// Sign-ins, sign-outs and renewals at once: there are never too many, and nobody waits for each other in a circle.
+func keepsFewSessionsInRace(t *testing.T, s Store) {
+	u, first, token := signedIn(t, s)
+	for range domain.MaxSessions - 1 {
+		open(t, s, u, noon)
+	}
+	errs := race(func(i int) error {
+		var err error
+		switch i % 4 {
+		case 0:
+			err = s.UpdateSession(t.Context(), first.ID(), func(session *domain.Session) error {
+				session.End(domain.EndedByLogout, noon)
+				return nil
+			})
+		case 1:
+			err = renew(t.Context(), s, token, newHash(), noon)
+		default:
+			err = s.OpenSession(t.Context(), u.ID(), func(u *domain.User) (*domain.Session, domain.RefreshToken, error) {
+				return domain.OpenSession(u, phone, newHash(), noon)
+			})
+		}
+		if errors.Is(err, domain.ErrSessionOver) || errors.Is(err, domain.ErrRefreshTokenReused) {
+			return nil
+		}
+		return err
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.CountSessions(t.Context(), usecase.LivingSessions{UserID: u.ID(), At: noon})
+	if err != nil || n > domain.MaxSessions || n < domain.MaxSessions-1 {
+		t.Errorf("%d sessions live, error %v; want %d", n, err, domain.MaxSessions)
+	}
+}
+
+func countsSpentTokens(t *testing.T, s Store) {
+	u, _, token := signedIn(t, s)
+	open(t, s, u, noon)
+	for i := range 5 {
+		next := newHash()
+		err := s.RenewSession(t.Context(), token, func(r *domain.Renewal) error {
+			if r.Spent != i {
+				t.Errorf("renewal %d: %d tokens were spent", i, r.Spent)
+			}
+			return r.Renew(next, phone, noon)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token = next
+	}
+}
+
+// What changed together is told together, so who asks again from behind it misses nothing.
+func tellsInParts(t *testing.T, s Store) {
+	u, first, _ := signedIn(t, s)
+	end := func(session *domain.Session, at time.Time) {
+		t.Helper()
+		if err := s.UpdateSession(t.Context(), session.ID(), func(session *domain.Session) error {
+			session.End(domain.EndedByLogout, at)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end(first, noon.Add(3*time.Second))
+	for i := range 4 { // one after a second, three after two
+		session, _ := open(t, s, u, noon)
+		end(session, noon.Add(time.Duration(1+min(i, 1))*time.Second))
+	}
+	for i, admin := range admins(t, s, 5)[:4] {
+		if err := setAccess(t, s, admin.ID(), domain.Staff, domain.Active, noon.Add(time.Duration(1+min(i, 1))*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		after, limit    int
+		sessions, users []int // when, in seconds
+	}{
+		{0, 1, []int{1}, []int{1}},
+		{0, 2, []int{1, 2, 2, 2}, []int{1, 2, 2, 2}},
+		{0, 10, []int{1, 2, 2, 2, 3}, []int{1, 2, 2, 2}},
+		{2, 1, []int{2, 2, 2}, []int{2, 2, 2}},
+		{3, 1, []int{3}, nil},
+	} {
+		since := noon.Add(time.Duration(tt.after) * time.Second)
+		ended, err := s.SessionsEndedSince(t.Context(), since, tt.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := s.UsersChangedSince(t.Context(), since, tt.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sessions, users []int
+		for _, e := range ended {
+			sessions = append(sessions, int(e.At.Sub(noon).Seconds()))
+		}
+		for _, c := range changed {
+			users = append(users, int(c.At.Sub(noon).Seconds()))
+		}
+		if !slices.Equal(sessions, tt.sessions) || !slices.Equal(users, tt.users) {
+			t.Errorf("%d from %d s on: sessions of %v, users of %v; want %v, %v", tt.limit, tt.after, sessions, users, tt.sessions, tt.users)
+		}
 	}
 }

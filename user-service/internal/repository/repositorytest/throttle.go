@@ -20,7 +20,7 @@ var throttleTests = map[string]func(*testing.T, Store){
 	"charges many accounts in any race": chargesManyInRace,
 }
 
-var guessed = domain.MetersFor("ann@example.com", phone)
+var guessed = domain.LoginMeters(domain.AddressKey("ann@example.com"), phone)
 
 func charge(t *testing.T, s Store, at time.Time) []domain.MeterReading {
 	t.Helper()
@@ -34,7 +34,7 @@ func charge(t *testing.T, s Store, at time.Time) []domain.MeterReading {
 // The stores count as the domain does.
 func countsGuesses(t *testing.T, s Store) {
 	want := make([]domain.MeterReading, len(guessed.All()))
-	for i := range 120 {
+	for i := range 200 {
 		at := noon.Add(time.Duration(i) * 700 * time.Millisecond)
 		for j, meter := range guessed.All() {
 			want[j].MeterState, want[j].Charged = meter.Charge(want[j].MeterState, at)
@@ -88,7 +88,7 @@ func returnsGuesses(t *testing.T, s Store) {
 	if diff := cmp.Diff(first, got); diff != "" || err != nil {
 		t.Errorf("error %v, readings (-want +got):\n%s", err, diff)
 	}
-	nobody := domain.MetersFor("nobody@example.com", domain.Device{})
+	nobody := domain.LoginMeters(domain.AddressKey("nobody@example.com"), domain.Device{})
 	if err := s.ReturnGuesses(t.Context(), nobody.All()); err != nil {
 		t.Error(err)
 	}
@@ -115,6 +115,7 @@ func recordsSignIn(t *testing.T, s Store) {
 			{MeterState: domain.MeterState{FreeAt: noon, KnownUntil: until}},
 			{MeterState: domain.MeterState{FreeAt: before[1].FreeAt.Add(-guessed.Account.Every)}},
 			{MeterState: domain.MeterState{FreeAt: before[2].FreeAt.Add(-guessed.Network.Every)}},
+			{MeterState: before[3].MeterState},
 		}
 		got, err := s.ReadMeters(t.Context(), guessed.All())
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -127,15 +128,15 @@ func recordsSignIn(t *testing.T, s Store) {
 }
 
 func forgetsMeters(t *testing.T, s Store) {
-	charge(t, s, noon) // they end 3, 30 and 60 s after noon
-	known := domain.MetersFor("bob@example.com", phone)
+	charge(t, s, noon) // they end 3 s, two times 60 s and 15 min after noon
+	known := domain.LoginMeters(domain.AddressKey("bob@example.com"), phone)
 	if err := s.RecordSignIn(t.Context(), known.Pair, nil, noon, noon.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	for i, tt := range []struct {
 		after time.Duration
 		want  int64
-	}{{0, 0}, {4 * time.Second, 1}, {2 * time.Minute, 2}, {time.Hour, 0}, {2 * time.Hour, 1}, {2 * time.Hour, 0}} {
+	}{{0, 0}, {4 * time.Second, 1}, {2 * time.Minute, 2}, {20 * time.Minute, 1}, {time.Hour, 0}, {2 * time.Hour, 1}, {2 * time.Hour, 0}} {
 		n, err := s.DeleteMetersEndedBefore(t.Context(), noon.Add(tt.after), 10)
 		if err != nil || n != tt.want {
 			t.Errorf("sweep %d: %d forgotten, error %v; want %d", i, n, err, tt.want)
@@ -150,12 +151,12 @@ func chargesManyInRace(t *testing.T, s Store) {
 		for j := range racers {
 			emails := []string{"ann@example.com", "bob@example.com", "eve@example.com"}
 			networks := []string{"192.0.2.1", "192.0.2.2"}
-			meters := domain.MetersFor(emails[(i+j)%3], domain.NewDevice("", networks[j%2]))
+			meters := domain.LoginMeters(domain.AddressKey(emails[(i+j)%3]), domain.NewDevice("", networks[j%2]))
 			_, err := s.ChargeMeters(t.Context(), meters.All(), noon)
 			all = errors.Join(all, err)
 			switch j % 5 {
 			case 0:
-				all = errors.Join(all, s.RecordSignIn(t.Context(), meters.Pair, meters.All()[1:], noon, noon))
+				all = errors.Join(all, s.RecordSignIn(t.Context(), meters.Pair, []domain.Meter{meters.Account, meters.Network}, noon, noon))
 			case 1:
 				all = errors.Join(all, s.ReturnGuesses(t.Context(), meters.All()))
 			case 2:

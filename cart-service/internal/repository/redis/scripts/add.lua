@@ -1,5 +1,5 @@
 -- ARGV[3..6]: product, quantity, how it is added, what is known of it.
-if mismatch() then return bare('version_mismatch') end
+if refusal() then return bare(refusal()) end
 local more = tonumber(ARGV[4])
 local sum = quantity(ARGV[3]) + more
 if more < 1 or sum > MAX_QUANTITY then return bare('quantity_limit') end

@@ -2,11 +2,15 @@
 --
 -- KEYS[1] is the cart, a hash: v its version, at the time of the last change, and three fields a line:
 -- q:<product> the quantity, a:<product> how it was when it was added, k:<product> what is known of it.
+-- A guest's has the field to as well from the day on which it is sealed for a user, and nothing else when it was merged.
+-- KEYS[2] is what was told of the cart, a sorted set by time: ids of orders, and owners of carts that were merged.
 -- ARGV[1] is the version that the caller saw, '' for any; ARGV[2] the time of the change in microseconds.
-local cart, seen, now = KEYS[1], ARGV[1], ARGV[2]
+local cart, memory, seen, now = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local version, sealed = unpack(redis.call('HMGET', cart, 'v', 'to'))
 
-local function mismatch()
-  return seen ~= '' and seen ~= (redis.call('HGET', cart, 'v') or '0')
+local function refusal()
+  if sealed then return 'merged' end
+  if seen ~= '' and seen ~= (version or '0') then return 'version_mismatch' end
 end
 
 local function quantity(product)
@@ -36,6 +40,15 @@ local function put(product, wanted, added, known)
   redis.call('HSET', cart, 'q:' .. product, string.format('%d', wanted), 'k:' .. product, known)
   changed()
   return 'ok'
+end
+
+-- told says whether something was told before, and keeps it from now on. What is older than forgotten is forgotten.
+local function told(what, forgotten)
+  redis.call('ZREMRANGEBYSCORE', memory, '-inf', forgotten)
+  if redis.call('ZADD', memory, 'NX', now, what) == 0 then return true end
+  redis.call('ZREMRANGEBYRANK', memory, 0, -REMEMBER - 1)
+  redis.call('PEXPIRE', memory, REMEMBER_FOR)
+  return false
 end
 
 local function answer(outcome)

@@ -1,5 +1,5 @@
 -- ARGV[3]: product.
-if mismatch() then return bare('version_mismatch') end
+if refusal() then return bare(refusal()) end
 if quantity(ARGV[3]) > 0 then
   remove(ARGV[3])
   changed()
