@@ -80,14 +80,14 @@ func (v *Value[T]) look() {
 	if err == nil {
 		err = v.load()
 	}
-	attrs := v.o.Describe(*v.current.Load())
+	attrs := append([]any{"what", v.o.Name}, v.o.Describe(*v.current.Load())...)
 	switch {
 	case err == nil:
 		v.lastFail = ""
-		v.o.Log.Info(v.o.Name+" reloaded", attrs...)
+		v.o.Log.Info("reloaded", attrs...)
 	case err.Error() != v.lastFail:
 		v.lastFail = err.Error()
-		v.o.Log.Error(v.o.Name+" not reloaded, what was there stays in use", append(attrs, "error", err)...)
+		v.o.Log.Error("not reloaded, what was there stays in use", append(attrs, "error", err)...)
 	}
 }
 

@@ -8,26 +8,36 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"shop.example/api-gateway/internal/clientip"
+	"shop.example/api-gateway/internal/inflight"
 	"shop.example/api-gateway/internal/ratelimit"
 )
 
 // A request passes three gates. Those that a client can hold up, by sending its body or reading its answer slowly, are bounded
 // by client; the one that everybody shares covers only what we do ourselves.
 //
-//	admit   from the first byte to the last: by client, and in all
+//	hold    from the first byte to the last: by client, and in all
+//	admit   refuses whom hold or the guard found no room for
 //	(body)  read into memory
 //	work    the operation; its answer is held in memory
 //	(answer) written
 //
-// So who dawdles holds up nobody but itself, over HTTP/2 too, where one connection has many requests.
+// So who dawdles holds up nobody but itself, over HTTP/2 too, where one connection has many requests; and where there is no
+// room left, who has dawdled longest gives way.
 const (
-	// openPerSlot is how many requests may be open for each that may be worked on: most of them wait for their clients, and
-	// hold a body of at most smallBody. With 512 that is 4,096 requests and 128 MiB.
-	openPerSlot = 8
+	// openPerSlot is how many requests may be open for each that may be worked on: the others wait for their clients, and
+	// give way when there is no room. With 512 that is 1,024 requests, of some 20 kB each beside their bodies.
+	openPerSlot = 2
+	// waitingBytes is how much the bodies and answers of those who wait for their clients may hold together: a quarter of the
+	// memory that docker-compose.yml gives the process. What an operation answers is some 50 kB at most.
+	waitingBytes = 32 << 20
+	// refusalTimeout is for the answer to a request that was refused, which is not counted any more.
+	refusalTimeout = time.Second
 	// clientShare is the part of MaxInFlight that one client may have open: browsers have six requests, a busy office behind one
 	// address some dozens. minClientShare is for small settings.
 	clientShare, minClientShare = 8, 16
@@ -83,35 +93,68 @@ func tryTake(places chan struct{}) bool {
 	}
 }
 
-// admit is the first gate. Without limits, as for tests of load from one address, it is open by client.
-func (s *Server) admit(next http.Handler) http.Handler {
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// hold counts a request as open from its first byte to its last, and keeps the answer in memory until it is whole. Without
+// limits, as for tests of load from one address, it does not count by client.
+func (s *Server) hold(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if probePaths[r.URL.Path] {
+		x := exchangeOf(r.Context())
+		control := http.NewResponseController(w)
+		x.visit, x.refused = s.flight.Enter(clientip.Network(x.client), probePaths[r.URL.Path])
+		defer x.visit.Leave()
+		if streams(r) { // it holds nothing whole
 			next.ServeHTTP(w, r)
 			return
 		}
+		x.cutBody = func() { _ = control.SetReadDeadline(longAgo) }
+		held := &heldAnswer{
+			ResponseWriter: w, visit: x.visit, direct: !isOperation(r), noBody: r.Method == http.MethodHead,
+			cut: func() { _ = control.SetWriteDeadline(longAgo) },
+		}
+		next.ServeHTTP(held, r)
+		if x.refused != nil {
+			_ = control.SetWriteDeadline(time.Now().Add(refusalTimeout))
+		}
+		held.send(control)
+		if x.drain != nil {
+			// Neither matters if it fails: the answer is written, and the connection ends with it.
+			_ = control.SetReadDeadline(time.Now().Add(drainTimeout))
+			x.visit.Wait(0, x.cutBody)
+			_, _ = io.CopyN(io.Discard, x.drain, maxDrained)
+		}
+	})
+}
+
+// isOperation says whether the answer is made by an operation; documents and pages are there already, and may be large.
+func isOperation(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, base) || strings.HasPrefix(r.URL.Path, "/.well-known/") || probePaths[r.URL.Path]
+}
+
+// admit is the first gate.
+func (s *Server) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchangeOf(r.Context())
 		// This moment there is room for none, whoever asks; the limit that counts replaces it.
 		announce(w, defaultPolicy, ratelimit.Decision{Reset: time.Second})
-		if s.limiter != nil {
-			client := clientip.Network(exchangeOf(r.Context()).client)
-			decision := s.guard.Take(r.Context(), guardPolicy, client.String())
+		if s.limiter != nil && !probePaths[r.URL.Path] {
+			decision := s.guard.Take(r.Context(), guardPolicy, clientip.Network(x.client).String())
 			if !decision.Allowed {
+				x.refused = inflight.ErrClient
 				announce(w, guardPolicy, decision)
 				writeProblem(w, r, rateLimited(decision))
 				return
 			}
-			if !s.byClient.take(client, max(minClientShare, cap(s.slots)/clientShare)) {
-				writeProblem(w, r, rateLimited(ratelimit.Decision{RetryAfter: time.Second}))
-				return
-			}
-			defer s.byClient.giveBack(client)
 		}
-		if !tryTake(s.open) {
+		switch {
+		case errors.Is(x.refused, inflight.ErrClient):
+			writeProblem(w, r, rateLimited(ratelimit.Decision{RetryAfter: time.Second}))
+		case x.refused != nil:
 			writeProblem(w, r, overloaded())
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		defer func() { <-s.open }()
-		next.ServeHTTP(w, r)
 	})
 }
 
@@ -133,43 +176,37 @@ func overloaded() *Problem {
 // work is the gate that everybody shares. It sheds what this process can't do, before memory or latency run away.
 func (s *Server) work(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if probePaths[r.URL.Path] || streams(r) {
+		if !isOperation(r) || probePaths[r.URL.Path] || streams(r) { // no work, or in places of its own
 			next.ServeHTTP(w, r)
 			return
 		}
 		x := exchangeOf(r.Context())
-		held := &heldAnswer{ResponseWriter: w}
-		if p := s.doWork(held, r, x, next); p != nil {
-			writeProblem(w, r, p)
+		defer x.freeBody()
+		if s.passwords[operationKey(r)] {
+			if !tryTake(s.hashing) {
+				writeProblem(w, r, rateLimited(ratelimit.Decision{RetryAfter: time.Second}))
+				return
+			}
+			defer func() { <-s.hashing }()
+		}
+		if !tryTake(s.slots) {
+			writeProblem(w, r, overloaded())
 			return
 		}
-		held.send()
+		defer func() { <-s.slots }()
+		x.began = time.Now()
+		next.ServeHTTP(w, r)
 	})
 }
 
-// doWork answers into memory. It returns the problem if there is no room.
-func (s *Server) doWork(held *heldAnswer, r *http.Request, x *exchange, next http.Handler) *Problem {
-	defer x.freeBody()
-	if s.passwords[operationKey(r)] {
-		if !tryTake(s.hashing) {
-			return rateLimited(ratelimit.Decision{RetryAfter: time.Second})
-		}
-		defer func() { <-s.hashing }()
-	}
-	if !tryTake(s.slots) {
-		return overloaded()
-	}
-	defer func() { <-s.slots }()
-	x.began = time.Now()
-	next.ServeHTTP(held, r)
-	return nil
-}
-
-// heldAnswer keeps an answer until it is whole.
+// heldAnswer keeps an answer until it is whole. One that is direct is passed on as it is made, by a request that holds no slot.
 type heldAnswer struct {
 	http.ResponseWriter
-	status int
-	body   bytes.Buffer
+	visit          *inflight.Visit
+	cut            func()
+	direct, noBody bool
+	status         int
+	body           bytes.Buffer
 }
 
 // Unwrap is for http.ResponseController.
@@ -177,22 +214,39 @@ func (h *heldAnswer) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 // WriteHeader keeps the first status.
 func (h *heldAnswer) WriteHeader(status int) {
-	if h.status == 0 {
-		h.status = status
+	if h.status != 0 {
+		return
+	}
+	h.status = status
+	if h.direct {
+		h.visit.Wait(0, h.cut)
+		h.ResponseWriter.WriteHeader(status)
 	}
 }
 
 func (h *heldAnswer) Write(p []byte) (int, error) {
 	h.WriteHeader(http.StatusOK)
+	if h.direct {
+		return h.ResponseWriter.Write(p)
+	}
 	return h.body.Write(p)
 }
 
-// send writes the answer to the client. It fails if that has gone: there is nobody left to tell.
-func (h *heldAnswer) send() {
-	if h.status != 0 {
+// send writes the answer to the client, to its last byte. It fails if that has gone: there is nobody left to tell.
+func (h *heldAnswer) send(control *http.ResponseController) {
+	h.WriteHeader(http.StatusOK)
+	if !h.direct {
+		h.visit.Wait(h.body.Cap(), h.cut)
+		if h.status != http.StatusNoContent && h.status != http.StatusNotModified {
+			h.Header().Set("Content-Length", strconv.Itoa(h.body.Len()))
+		}
 		h.ResponseWriter.WriteHeader(h.status)
+		_, _ = h.ResponseWriter.Write(h.body.Bytes())
 	}
-	_, _ = h.ResponseWriter.Write(h.body.Bytes())
+	if h.direct && !h.noBody || h.body.Len() > 0 {
+		_ = control.Flush() // else the last 4 kB would be sent when it is not counted any more
+	}
+	h.visit.Resume()
 }
 
 // streams says whether a request is one that is read and answered line by line, for which there are places of its own.
@@ -220,7 +274,9 @@ func (s *Server) readBody(next http.Handler) http.Handler {
 		if r.ContentLength > maxBody {
 			p = bodyTooLarge(maxBody)
 		} else {
+			x.visit.Wait(smallBody, x.cutBody)
 			p = s.readInto(w, r, x)
+			x.visit.Resume()
 		}
 		if p == nil {
 			next.ServeHTTP(w, r)
@@ -228,9 +284,7 @@ func (s *Server) readBody(next http.Handler) http.Handler {
 		}
 		writeProblem(w, r, p)
 		if p.Status == http.StatusRequestEntityTooLarge {
-			// Neither matters if it fails: the answer is written, and the connection ends with it.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout))
-			_, _ = io.CopyN(io.Discard, original, maxDrained)
+			x.drain = original
 		}
 	})
 }

@@ -40,7 +40,7 @@ func dawdle(t *testing.T, s *shop, address string, answers chan<- answer) (end f
 // may be open only its own share.
 func TestDawdlersHoldUpNobody(t *testing.T) {
 	t.Parallel()
-	s := setup(t, func(o *Options) { o.MaxInFlight = 4 })
+	s := setup(t, func(o *Options) { o.MaxInFlight = minClientShare })
 	s.on("ListShippingMethods", &orderv1.ListShippingMethodsResponse{})
 	s.on("Refresh", apperr.New(apperr.Unauthenticated, "unauthenticated", "No."))
 	answers := make(chan answer, minClientShare)
@@ -48,7 +48,7 @@ func TestDawdlersHoldUpNobody(t *testing.T) {
 	for range minClientShare {
 		ends = append(ends, dawdle(t, s, "198.51.100.1", answers))
 	}
-	until(t, "all are in", func() bool { return len(s.server.open) == minClientShare })
+	until(t, "all are in", func() bool { return s.server.flight.Open() == minClientShare })
 	if a := s.call(t, "GET", "/api/v1/shipping-methods", "", from("198.51.100.2")); a.status != 200 {
 		t.Errorf("somebody else is answered %d %s", a.status, a.body)
 	}
@@ -59,7 +59,7 @@ func TestDawdlersHoldUpNobody(t *testing.T) {
 	for range ends {
 		(<-answers).mustBeProblem(t, 401, "unauthenticated")
 	}
-	until(t, "all are out", func() bool { return len(s.server.open) == 0 })
+	until(t, "all are out", func() bool { return s.server.flight.Open() == 0 })
 	if a := s.call(t, "GET", "/api/v1/shipping-methods", "", from("198.51.100.1")); a.status != 200 {
 		t.Errorf("its share does not come back: %d", a.status)
 	}

@@ -31,7 +31,7 @@ const (
 // and resets them faster than their handlers end (rapid reset) is disconnected by net/http: a handler counts as running until
 // it returns, whatever became of its stream.
 const (
-	maxStreams = 100
+	maxStreams = 32
 	// Flow control: what a client may have sent that nobody has read yet.
 	maxStreamBuffer     = 64 << 10
 	maxConnectionBuffer = 256 << 10

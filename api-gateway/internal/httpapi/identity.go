@@ -102,7 +102,7 @@ func (s *Server) registerIdentity() {
 		Description: "The session's access and refresh tokens stop working.",
 	}, s.logout)
 	register(s, huma.Operation{
-		OperationID: "get-signing-keys", Method: http.MethodGet, Path: "/.well-known/jwks.json",
+		OperationID: "get-signing-keys", Method: http.MethodGet, Path: "/.well-known/jwks.json", Responses: notModified(),
 		Summary: "The keys that verify access tokens", Tags: tags,
 		Description: "A JSON Web Key Set. It holds several keys while they are being changed.",
 	}, s.signingKeys)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"mime"
@@ -28,6 +29,7 @@ import (
 
 	"shop.example/api-gateway/internal/authz"
 	"shop.example/api-gateway/internal/clientip"
+	"shop.example/api-gateway/internal/inflight"
 	"shop.example/api-gateway/internal/ratelimit"
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
@@ -85,6 +87,13 @@ type exchange struct {
 	client    netip.Addr
 	// began is when the work began, zero before.
 	began time.Time
+	// visit is nil if the request was refused at once, for the reason in refused.
+	visit   *inflight.Visit
+	refused error
+	// cutBody ends the waiting for the body.
+	cutBody func()
+	// drain is what is left of a body that is too large.
+	drain io.Reader
 	// freeLarge gives back the place of a large body, nil without one.
 	freeLarge func()
 	principal auth.Principal
@@ -165,6 +174,9 @@ func (s *Server) record(next http.Handler) http.Handler {
 	})
 }
 
+// plainPath has no place for an e-mail address or a name.
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9/._-]*$`)
+
 // logRequest writes the one line that each request has in the log.
 func (s *Server) logRequest(r *http.Request, x *exchange, answer chimiddleware.WrapResponseWriter, took time.Duration) {
 	ctx := r.Context()
@@ -179,8 +191,8 @@ func (s *Server) logRequest(r *http.Request, x *exchange, answer chimiddleware.W
 		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("client", x.client.String()),
 	}
-	if r.Pattern != "" {
-		// Without the query: people search for private things. And not where nothing is: people mistype them, too.
+	if r.Pattern != "" && plainPath.MatchString(r.URL.Path) {
+		// Without the query: people search for private things. And only made of ids and the like: people mistype them, too.
 		attrs = append(attrs, slog.String("path", r.URL.Path))
 	}
 	if x.code != "" {

@@ -21,6 +21,7 @@ import (
 
 	"shop.example/api-gateway/internal/authz"
 	"shop.example/api-gateway/internal/clientip"
+	"shop.example/api-gateway/internal/inflight"
 	"shop.example/api-gateway/internal/ratelimit"
 	"shop.example/platform/auth"
 	"shop.example/platform/health"
@@ -97,8 +98,9 @@ type Server struct {
 
 	// The gates: see admit.go.
 	guard                             *ratelimit.Limiter
-	byClient, largeByClient           shares
-	open, slots, hashing              chan struct{}
+	flight                            *inflight.Gate
+	largeByClient                     shares
+	slots, hashing                    chan struct{}
 	bodies, imports                   chan struct{}
 	tokenless, credentials, passwords map[string]bool // by operationKey
 
@@ -135,7 +137,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
 		cors: o.CORS, log: o.Log, router: chi.NewRouter(),
-		open: make(chan struct{}, openPerSlot*o.MaxInFlight), slots: make(chan struct{}, o.MaxInFlight),
+		slots:   make(chan struct{}, o.MaxInFlight),
 		hashing: make(chan struct{}, passwordsInFlight), bodies: make(chan struct{}, maxLargeBodies), imports: make(chan struct{}, maxImports),
 		guard:     ratelimit.New(nil, o.Log, time.Now),
 		tokenless: make(map[string]bool), credentials: make(map[string]bool), passwords: make(map[string]bool),
@@ -144,6 +146,11 @@ func New(o Options) (*Server, error) {
 	if s.reads, err = newReadCache(time.Now); err != nil {
 		return nil, err
 	}
+	limits := inflight.Limits{All: openPerSlot * o.MaxInFlight, Bytes: waitingBytes}
+	if o.Limiter != nil {
+		limits.PerClient = max(minClientShare, o.MaxInFlight/clientShare)
+	}
+	s.flight = inflight.New(limits)
 	s.router.Use(
 		// A name of our own: the default is the Host that the client sends, which would make a series for each that it invents.
 		otelhttp.NewMiddleware("http", otelhttp.WithSpanNameFormatter(spanName), otelhttp.WithServerName("api-gateway")),
@@ -192,7 +199,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)
 	}
-	s.handler = s.identify(compressed)
+	s.handler = s.identify(s.hold(compressed))
 	return s, nil
 }
 
