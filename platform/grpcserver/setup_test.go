@@ -68,6 +68,7 @@ var policy = grpcserver.Policy{
 	cartv1.CartService_SetItem_FullMethodName:         {Callers: []string{grpcserver.Gateway}, User: true},
 	cartv1.CartService_RemoveItem_FullMethodName:      {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
 	cartv1.CartService_ClearCart_FullMethodName:       {Callers: []string{grpcserver.Gateway}, Vital: true},
+	cartv1.CartService_MergeCart_FullMethodName:       {Callers: []string{grpcserver.Gateway}, User: true},
 	cartv1.CartService_RemovePurchased_FullMethodName: {Callers: []string{grpcserver.OrderService}},
 }
 
