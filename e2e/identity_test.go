@@ -107,10 +107,17 @@ var methods = map[protoreflect.FullName]caller{
 	"product.v1.CatalogService.GetProduct":       anybody,
 	"product.v1.CatalogService.BatchGetProducts": {[]string{cartService, orderService}, ""},
 	"product.v1.CatalogService.ListProducts":     anybody,
+	"product.v1.CatalogService.UpdateCategory":   theStaff,
+	"product.v1.CatalogService.DeleteCategory":   theStaff,
+	"product.v1.CatalogService.UpdateProduct":    theStaff,
+	"product.v1.CatalogService.ArchiveProduct":   theStaff,
+	"product.v1.CatalogService.ImportProducts":   theStaff,
+	"product.v1.StockService.ListStockLedger":    theStaff,
 	"product.v1.StockService.AdjustStock":        theStaff,
 	"product.v1.StockService.ReserveStock":       theOrders,
 	"product.v1.StockService.ConfirmReservation": theOrders,
 	"product.v1.StockService.ReleaseReservation": theOrders,
+	"product.v1.StockService.RestockItems":       theOrders,
 
 	"cart.v1.CartService.GetCart":         {[]string{gateway, orderService}, ""}, // without a user it is a guest's
 	"cart.v1.CartService.AddItem":         anybody,
@@ -126,6 +133,18 @@ var methods = map[protoreflect.FullName]caller{
 	"order.v1.OrderService.GetOrder":            signedIn,
 	"order.v1.OrderService.ListOrders":          signedIn,
 	"order.v1.OrderService.CancelOrder":         signedIn,
+	"order.v1.OrderService.QuoteOrder":          signedIn,
+	"order.v1.OrderService.AddOrderItem":        signedIn,
+	"order.v1.OrderService.RemoveOrderItem":     signedIn,
+	"order.v1.OrderService.SetOrderStatus":      theStaff,
+	"order.v1.OrderService.RefundOrder":         theStaff,
+	"order.v1.OrderService.HandlePaymentEvent":  anybody,
+
+	"order.v1.CouponService.ListCoupons":  theAdmins,
+	"order.v1.CouponService.GetCoupon":    theAdmins,
+	"order.v1.CouponService.CreateCoupon": theAdmins,
+	"order.v1.CouponService.UpdateCoupon": theAdmins,
+	"order.v1.CouponService.DeleteCoupon": theAdmins,
 }
 
 // methodsOf are the methods of a service, as its contract lists them.
