@@ -158,8 +158,10 @@ func (s *Server) admit(next http.Handler) http.Handler {
 	})
 }
 
+const tooMany = "Too many requests. Slow down, please."
+
 func rateLimited(decision ratelimit.Decision) *Problem {
-	p := newProblem(http.StatusTooManyRequests, "rate_limited", "Too many requests. Slow down, please.")
+	p := newProblem(http.StatusTooManyRequests, "rate_limited", tooMany)
 	p.retryAfter = decision.RetryAfterSeconds()
 	return p
 }

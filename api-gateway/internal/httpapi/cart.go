@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"shop.example/platform/apperr"
 	cartv1 "shop.example/proto/cart/v1"
 )
 
@@ -98,7 +99,7 @@ func (s *Server) registerCart() {
 	register(s, huma.Operation{
 		OperationID: "add-cart-item", Method: http.MethodPost, Path: base + "/cart/items", DefaultStatus: http.StatusOK,
 		Summary: "Put a product into the cart", Tags: tags,
-		Description: "Quantities of one product add up. A guest is answered the token of the cart, a new one if none was sent or if that was merged.",
+		Description: "Quantities of one product add up. A guest is answered the token of the cart, a new one if none was sent, or if that was merged or has expired.",
 	}, s.addCartItem, "product_unavailable", "cart_limit")
 	register(s, huma.Operation{
 		OperationID: "set-cart-item", Method: http.MethodPut, Path: base + "/cart/items/{product_id}",
@@ -133,8 +134,12 @@ func (s *Server) addCartItem(ctx context.Context, in *addCartItemInput) (*change
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.services.Carts.AddItem(ctx, &cartv1.AddItemRequest{
-		ProductId: in.Body.ProductID, Quantity: in.Body.Quantity, IfVersion: version, CartToken: in.CartToken.CartToken,
+	var answer *cartv1.AddItemResponse
+	err = s.inCartOrNew(ctx, in.CartToken.CartToken, func(token string) (err error) {
+		answer, err = s.services.Carts.AddItem(ctx, &cartv1.AddItemRequest{
+			ProductId: in.Body.ProductID, Quantity: in.Body.Quantity, IfVersion: version, CartToken: token,
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -147,13 +152,33 @@ func (s *Server) setCartItem(ctx context.Context, in *setCartItemInput) (*change
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.services.Carts.SetItem(ctx, &cartv1.SetItemRequest{
-		ProductId: in.ProductID, Quantity: in.Body.Quantity, IfVersion: version, CartToken: in.CartToken.CartToken,
+	var answer *cartv1.SetItemResponse
+	err = s.inCartOrNew(ctx, in.CartToken.CartToken, func(token string) (err error) {
+		answer, err = s.services.Carts.SetItem(ctx, &cartv1.SetItemRequest{
+			ProductId: in.ProductID, Quantity: in.Body.Quantity, IfVersion: version, CartToken: token,
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return changedCartOf(answer.GetCart(), answer.GetCartToken()), nil
+}
+
+// inCartOrNew writes to the cart of a token or, if that is no more, to a new one: the guest who signed in with a cart goes on
+// without an account, or comes back after a month. It counts as what it is, or one token would be good for any number of carts.
+func (s *Server) inCartOrNew(ctx context.Context, token string, write func(token string) error) error {
+	err := write(token)
+	if token == "" || apperr.ReasonOf(err) != "cart_gone" {
+		return err
+	}
+	if s.limiter != nil {
+		decision := s.limiter.Take(ctx, newCartPolicy, networkOf(ctx))
+		if !decision.Allowed {
+			return apperr.New(apperr.TooMany, apperr.TooMany.DefaultReason(), tooMany).WithAttribute("retry_after", int64(decision.RetryAfterSeconds()))
+		}
+	}
+	return write("")
 }
 
 func (s *Server) removeCartItem(ctx context.Context, in *removeCartItemInput) (*cartOutput, error) {

@@ -1,14 +1,19 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"shop.example/api-gateway/internal/ratelimit"
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	cartv1 "shop.example/proto/cart/v1"
@@ -147,5 +152,58 @@ func TestNewCartsAreLimited(t *testing.T) {
 		if a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
+	}
+}
+
+// A token whose cart is no more begins a new one, which counts as one: else one token would be good for any number of carts.
+func TestNewCartsOfSpentTokensAreLimited(t *testing.T) {
+	t.Parallel()
+	now := time.Now() // and no later: nothing is refilled
+	s := setup(t, func(o *Options) {
+		o.Limiter = ratelimit.New(nil, slog.New(slog.DiscardHandler), func() time.Time { return now })
+	})
+	const here, spent = "X-Forwarded-For: 198.51.100.7", "X-Cart-Token: spent"
+	gone := apperr.New(apperr.Conflict, "cart_gone", "This cart is no more.")
+	s.on("AddItem", func(context.Context) (proto.Message, error) {
+		if asked[*cartv1.AddItemRequest](t, s, "AddItem").GetCartToken() == "spent" {
+			return nil, gone
+		}
+		return &cartv1.AddItemResponse{Cart: &cartv1.Cart{}, CartToken: "new"}, nil
+	})
+	s.on("SetItem", func(context.Context) (proto.Message, error) {
+		if asked[*cartv1.SetItemRequest](t, s, "SetItem").GetCartToken() == "spent" {
+			return nil, gone
+		}
+		return &cartv1.SetItemResponse{Cart: &cartv1.Cart{}, CartToken: "new"}, nil
+	})
+	for i := range newCartPolicy.Quota / 2 {
+		var a answer
+		if i%2 == 0 {
+			a = s.call(t, "PUT", "/api/v1/cart/items/"+productID, `{"quantity":1}`, here, spent)
+		} else {
+			a = s.call(t, "POST", "/api/v1/cart/items", cartItem, here, spent)
+		}
+		if a.status != http.StatusOK || a.header.Get("X-Cart-Token") != "new" {
+			t.Fatalf("cart %d: %d %s %v", i, a.status, a.body, a.header)
+		}
+	}
+	// Those without a token are counted with them.
+	begun, _ := untilRefused(t, newCartPolicy.Quota, func(int) answer { return s.call(t, "POST", "/api/v1/cart/items", cartItem, here) })
+	if begun != newCartPolicy.Quota/2 {
+		t.Errorf("%d more carts, want %d", begun, newCartPolicy.Quota/2)
+	}
+	for name, a := range map[string]answer{
+		"add":             s.call(t, "POST", "/api/v1/cart/items", cartItem, here, spent),
+		"set":             s.call(t, "PUT", "/api/v1/cart/items/"+productID, `{"quantity":1}`, here, spent),
+		"without a token": s.call(t, "POST", "/api/v1/cart/items", cartItem, here),
+	} {
+		a.mustBeProblem(t, http.StatusTooManyRequests, "rate_limited")
+		// A hundred in ten minutes are one in six seconds.
+		if after, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || after < 1 || after > 6 {
+			t.Errorf("%s: Retry-After is %q", name, a.header.Get("Retry-After"))
+		}
+	}
+	if a := s.call(t, "POST", "/api/v1/cart/items", cartItem, here, "X-Cart-Token: mine"); a.status != http.StatusOK {
+		t.Errorf("with a cart: %d %s", a.status, a.body)
 	}
 }

@@ -67,7 +67,8 @@ var (
 	newCartPolicy = ratelimit.Policy{Name: "new-cart", Quota: 100, Window: 10 * time.Minute}
 )
 
-// beginsCart says whether a request of somebody who has not signed in makes a new cart, if it does anything.
+// beginsCart says whether a request of somebody who has not signed in makes a new cart, if it does anything. Whether the cart of
+// a token is no more, cart-service says: see inCartOrNew.
 func beginsCart(r *http.Request) bool {
 	return r.Header.Get("X-Cart-Token") == "" && (r.Method == http.MethodPost || r.Method == http.MethodPut) &&
 		(r.URL.Path == base+"/cart/items" || strings.HasPrefix(r.URL.Path, base+"/cart/items/"))
@@ -322,7 +323,7 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 func (s *Server) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchangeOf(r.Context())
-		policy, clients := defaultPolicy, []string{"addr:" + clientip.Network(x.client).String()}
+		policy, clients := defaultPolicy, []string{networkOf(r.Context())}
 		switch {
 		case s.credentials[operationKey(r)]:
 			policy = credentialsPolicy // by address always: an account must not buy more guesses
@@ -352,6 +353,11 @@ func (s *Server) limit(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// networkOf names a client by its network in the limits.
+func networkOf(ctx context.Context) string {
+	return "addr:" + clientip.Network(exchangeOf(ctx).client).String()
 }
 
 // announce sets the fields that tell a client its limits.

@@ -22,8 +22,9 @@ var (
 				With(apperr.Violation{Location: "product_id", Message: "is not a product that is sold"})
 	// ErrCartToken means that a guest's token is none that we gave.
 	ErrCartToken = apperr.InvalidField("cart_token", "is not a cart token")
-	// ErrCartMerged means that the guest's cart is part of a user's now, or about to be. Nobody is told: the guest begins anew.
-	ErrCartMerged = apperr.New(apperr.Conflict, "cart_merged", "This cart belongs to an account now.")
+	// ErrCartGone means that the guest's cart is part of a user's now, or about to be, or has expired. Its token begins no other
+	// one: it could begin any number. Who may begin one does so without a token.
+	ErrCartGone = apperr.New(apperr.Conflict, "cart_gone", "This cart is no more. It belongs to an account now, or has expired.")
 	// ErrUserUnknown means that the user of a good token is there no more.
 	ErrUserUnknown = apperr.New(apperr.Unauthenticated, apperr.Unauthenticated.DefaultReason(), "This account is no more. Sign in again.")
 	// ErrUserDisabled means that the user may not act any more. It ends sign-ins, and so is told as a session that ended is.

@@ -25,7 +25,7 @@ type CartReader interface {
 }
 
 // CartWriter changes carts. Each call is one atomic change by the domain's verb of that name, refused with the domain's
-// errors, with ErrVersionMismatch unless the cart has the expected version (nil stands for any), and with ErrCartMerged once it
+// errors, with ErrVersionMismatch unless the cart has the expected version (nil stands for any), and with ErrCartGone once it
 // is sealed. It answers the cart that came of it, and starts its lifetime anew if that is another one than before.
 type CartWriter interface {
 	Add(ctx context.Context, owner domain.Owner, line domain.Line, version *int64) (*domain.Cart, error)
@@ -92,7 +92,8 @@ type RemoveItem struct {
 	CartToken string
 }
 
-// AddItem puts more of a product into the caller's cart. It also answers the token of a guest, a new one if none was sent.
+// AddItem puts more of a product into the caller's cart. It also answers the token of a guest, a new one if none was sent; one
+// whose cart is no more is domain.ErrCartGone.
 func (c *Carts) AddItem(ctx context.Context, cmd PutItem) (view domain.View, cartToken string, err error) {
 	return c.put(ctx, cmd, c.ports.Writer.Add)
 }
@@ -149,7 +150,7 @@ func (c *Carts) Clear(ctx context.Context, cartToken string, ifVersion *int64) e
 func (c *Carts) takeOut(who caller, ifVersion *int64, write func() (*domain.Cart, error)) (*domain.Cart, error) {
 	if !who.isNew {
 		cart, err := write()
-		if !errors.Is(err, domain.ErrCartMerged) {
+		if !errors.Is(err, domain.ErrCartGone) {
 			return cart, err
 		}
 	}
@@ -190,11 +191,6 @@ func (c *Carts) put(ctx context.Context, cmd PutItem, write write) (domain.View,
 		AddedAt: now, AddedPrice: offer.Price, Known: offer.Known(now),
 	}
 	cart, err := write(ctx, who.owner, line, cmd.IfVersion)
-	if errors.Is(err, domain.ErrCartMerged) {
-		// The guest signed in with that cart, and goes on without an account: in a new one.
-		who = c.newGuest()
-		cart, err = write(ctx, who.owner, line, cmd.IfVersion)
-	}
 	if err != nil {
 		return domain.View{}, "", fmt.Errorf("put product %s: %w", cmd.ProductID, err)
 	}
@@ -219,6 +215,9 @@ func (c *Carts) offersFor(ctx context.Context, who caller, productID uuid.UUID) 
 	cart, err := c.read(ctx, who)
 	if err != nil {
 		return nil, err
+	}
+	if who.token != "" && !who.isNew && cart.Version() == 0 {
+		return nil, domain.ErrCartGone // a token is answered when its cart was written, not before
 	}
 	ids := []uuid.UUID{productID}
 	for _, id := range cart.ProductIDs() {

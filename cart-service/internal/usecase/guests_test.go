@@ -89,6 +89,29 @@ func TestGuestWithoutACart(t *testing.T) {
 	}
 }
 
+// A token outlives its cart, and begins no other one.
+func TestTokenOfAnExpiredCart(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	cheese := f.products.sell(500)
+	token := f.guestAdds(t, "", cheese, 1)
+	f.clock = f.clock.Add(domain.Lifetime)
+	if n := f.pieces(t.Context(), t, token); n != 0 {
+		t.Errorf("%d pieces in a cart that expired", n)
+	}
+	_, _, err := f.AddItem(t.Context(), usecase.PutItem{ProductID: cheese, Quantity: 1, CartToken: token})
+	if !errors.Is(err, domain.ErrCartGone) {
+		t.Errorf("AddItem = %v, want cart_gone", err)
+	}
+	_, _, err = f.SetItem(t.Context(), usecase.PutItem{ProductID: cheese, Quantity: 1, CartToken: token})
+	if !errors.Is(err, domain.ErrCartGone) {
+		t.Errorf("SetItem = %v, want cart_gone", err)
+	}
+	if n := f.pieces(t.Context(), t, token); n != 0 {
+		t.Errorf("%d pieces in a cart that was begun with a spent token", n)
+	}
+}
+
 func TestWrongCartToken(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -142,17 +165,17 @@ func TestMerge(t *testing.T) {
 	if len(f.products.asked) != 2 {
 		t.Errorf("product-service was asked %d times for two answers", len(f.products.asked))
 	}
-	// The guest begins anew, with another token.
+	// The guest begins anew, without the token.
 	if n := f.pieces(t.Context(), t, token); n != 0 {
 		t.Errorf("the guest still has %d pieces", n)
 	}
 	if v, err := f.RemoveItem(t.Context(), usecase.RemoveItem{ProductID: cheese, CartToken: token}); err != nil || v.Version != 0 {
 		t.Errorf("RemoveItem = %+v, %v", v, err)
 	}
-	next := f.guestAdds(t, token, bread, 1)
-	if next == token {
-		t.Error("a spent token is good for another cart")
+	if _, _, err := f.AddItem(t.Context(), usecase.PutItem{ProductID: bread, Quantity: 1, CartToken: token}); !errors.Is(err, domain.ErrCartGone) {
+		t.Errorf("AddItem with a spent token = %v, want cart_gone", err)
 	}
+	next := f.guestAdds(t, "", bread, 1)
 	if v, err := f.Merge(f.ctx, next); err != nil || v.Pieces != 5 {
 		t.Errorf("Merge of the next cart = %+v, %v", v, err)
 	}

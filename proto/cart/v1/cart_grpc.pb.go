@@ -38,7 +38,8 @@ const (
 // CartService keeps what a customer means to buy. Prices are asked of product-service at every read.
 type CartServiceClient interface {
 	GetCart(ctx context.Context, in *GetCartRequest, opts ...grpc.CallOption) (*GetCartResponse, error)
-	// AddItem adds to the quantity of a product. Errors: invalid product_unavailable, invalid cart_limit.
+	// AddItem adds to the quantity of a product. Errors: invalid product_unavailable, invalid cart_limit, conflict cart_gone for
+	// the token of a cart that was merged or has expired: begin a new one without it.
 	AddItem(ctx context.Context, in *AddItemRequest, opts ...grpc.CallOption) (*AddItemResponse, error)
 	// SetItem sets the quantity of a product; 0 removes it. Errors as AddItem.
 	SetItem(ctx context.Context, in *SetItemRequest, opts ...grpc.CallOption) (*SetItemResponse, error)
@@ -138,7 +139,8 @@ func (c *cartServiceClient) RemovePurchased(ctx context.Context, in *RemovePurch
 // CartService keeps what a customer means to buy. Prices are asked of product-service at every read.
 type CartServiceServer interface {
 	GetCart(context.Context, *GetCartRequest) (*GetCartResponse, error)
-	// AddItem adds to the quantity of a product. Errors: invalid product_unavailable, invalid cart_limit.
+	// AddItem adds to the quantity of a product. Errors: invalid product_unavailable, invalid cart_limit, conflict cart_gone for
+	// the token of a cart that was merged or has expired: begin a new one without it.
 	AddItem(context.Context, *AddItemRequest) (*AddItemResponse, error)
 	// SetItem sets the quantity of a product; 0 removes it. Errors as AddItem.
 	SetItem(context.Context, *SetItemRequest) (*SetItemResponse, error)

@@ -53,7 +53,7 @@ func (s *Store) Get(_ context.Context, owner domain.Owner) (*domain.Cart, error)
 // Remember keeps what is known of the products that are in the cart.
 func (s *Store) Remember(_ context.Context, owner domain.Owner, known map[uuid.UUID]domain.Known) error {
 	_, err := s.update(owner, nil, func(c *domain.Cart) error { c.Remember(known); return nil })
-	if errors.Is(err, domain.ErrCartMerged) {
+	if errors.Is(err, domain.ErrCartGone) {
 		return nil
 	}
 	return err
@@ -187,7 +187,7 @@ func (s *Store) update(owner domain.Owner, version *int64, change func(*domain.C
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, sealed := s.sealOf(owner); sealed {
-		return nil, domain.ErrCartMerged
+		return nil, domain.ErrCartGone
 	}
 	c := s.load(owner)
 	if err := c.Expect(version); err != nil {

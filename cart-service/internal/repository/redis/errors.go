@@ -20,7 +20,7 @@ var outcomes = map[string]error{
 	"version_mismatch": domain.ErrVersionMismatch,
 	"quantity_limit":   domain.ErrQuantityLimit,
 	"line_limit":       domain.ErrLineLimit,
-	"merged":           domain.ErrCartMerged,
+	"merged":           domain.ErrCartGone,
 }
 
 // away are the answers of a server that is there and can't do its work just now.

@@ -12,7 +12,7 @@ import (
 // Seal keeps a guest's cart for a user and returns its lines.
 func (s *Store) Seal(ctx context.Context, guest, user domain.Owner) ([]domain.Line, error) {
 	hash, err := s.eval(ctx, sealScript, guest, nil, time.Time{}, user.String())
-	if errors.Is(err, domain.ErrCartMerged) {
+	if errors.Is(err, domain.ErrCartGone) {
 		return nil, nil // another user has it
 	}
 	if err != nil {

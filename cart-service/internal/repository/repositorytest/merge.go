@@ -133,7 +133,7 @@ func frozen(t *testing.T, s Store, guest domain.Owner, l domain.Line) {
 	_, remove := s.Remove(ctx, guest, l.ProductID, nil, now)
 	clears := s.Clear(ctx, guest, nil, now)
 	for verb, err := range map[string]error{"Add": add, "Set": set, "Remove": remove, "Clear": clears} {
-		if !errors.Is(err, domain.ErrCartMerged) {
+		if !errors.Is(err, domain.ErrCartGone) {
 			t.Errorf("%s = %v, want cart_merged", verb, err)
 		}
 	}
@@ -209,7 +209,7 @@ func raceOfMergeAndAdds(t *testing.T, s Store) {
 		switch {
 		case err == nil:
 			in.Add(1)
-		case !errors.Is(err, domain.ErrCartMerged):
+		case !errors.Is(err, domain.ErrCartGone):
 			t.Error(err)
 		}
 	})

@@ -28,7 +28,7 @@ type sealed struct {
 // change applies a verb to a cart as a store does.
 func (m *model) change(owner domain.Owner, version *int64, verb func(*domain.Cart) error) error {
 	if m.seals[owner] != nil {
-		return domain.ErrCartMerged
+		return domain.ErrCartGone
 	}
 	if err := m.carts[owner].Expect(version); err != nil {
 		return err
