@@ -63,6 +63,10 @@ func TestNewProduct(t *testing.T) {
 	if got := p.Snapshot().Slug; got != "green-tea-tea-1" {
 		t.Errorf("distinguished slug %q", got)
 	}
+	p.DistinguishSlug()
+	if got, want := p.Snapshot().Slug, "product-"+p.Snapshot().ID.String(); got != want {
+		t.Errorf("slug %q, want %q", got, want)
+	}
 }
 
 func TestNewProductNamesEveryMistake(t *testing.T) {

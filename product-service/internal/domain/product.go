@@ -112,13 +112,18 @@ func (p *Product) New() bool { return p.kept == nil }
 func (p *Product) Snapshot() ProductSnapshot { return p.s }
 
 // DistinguishSlug makes the slug from the name and the SKU, for a product whose name alone is taken: two products may have
-// one name, as two colours of a chair do.
+// one name, as two colours of a chair do. Where that is its slug already, it makes it from the id: SKUs can differ in what no
+// slug tells apart, such as capitals.
 func (p *Product) DistinguishSlug() {
 	suffix := Slugify(p.s.SKU)
 	// The SKU is what makes the difference, so a long name gives way to it.
 	room := max(maxSlug-len(suffix)-1, 0)
 	base := Slugify(p.s.Name)
-	p.s.Slug = p.derivedSlug(base[:min(len(base), room)] + " " + suffix)
+	distinct := p.derivedSlug(base[:min(len(base), room)] + " " + suffix)
+	if distinct == p.s.Slug {
+		distinct = p.slugOfID()
+	}
+	p.s.Slug = distinct
 }
 
 // derivedSlug returns a good slug for any text. Names that ASCII can't say, and those that read as an id, fall back on the
@@ -129,8 +134,10 @@ func (p *Product) derivedSlug(text string) string {
 			return candidate
 		}
 	}
-	return "product-" + p.s.ID.String()
+	return p.slugOfID()
 }
+
+func (p *Product) slugOfID() string { return "product-" + p.s.ID.String() }
 
 func (p *Product) violations(currency string) []apperr.Violation {
 	var v []apperr.Violation

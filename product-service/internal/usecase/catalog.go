@@ -54,7 +54,7 @@ func NewCatalog(products ProductStore, categories CategoryStore, currency string
 }
 
 // CreateProduct adds a product with no stock. Two products may have one name: a slug that was derived from it and is taken
-// is told apart by the SKU; only a slug that was asked for is ErrSlugTaken.
+// is told apart by the SKU, or else by the id; only a slug that was asked for is ErrSlugTaken.
 func (c *Catalog) CreateProduct(ctx context.Context, d domain.ProductDetails) (ProductView, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -65,9 +65,11 @@ func (c *Catalog) CreateProduct(ctx context.Context, d domain.ProductDetails) (P
 		return ProductView{}, err
 	}
 	err = c.products.CreateProduct(ctx, p)
-	if errors.Is(err, domain.ErrSlugTaken) && d.Slug == "" {
-		p.DistinguishSlug()
-		err = c.products.CreateProduct(ctx, p)
+	for range 2 {
+		if d.Slug == "" && errors.Is(err, domain.ErrSlugTaken) {
+			p.DistinguishSlug()
+			err = c.products.CreateProduct(ctx, p)
+		}
 	}
 	if err != nil {
 		return ProductView{}, fmt.Errorf("create product %s: %w", d.SKU, err)

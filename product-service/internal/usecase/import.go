@@ -89,7 +89,7 @@ type newcomer struct {
 	problem error
 }
 
-// slugs are those that it may have, the better one first.
+// slugs are those that it may have and another product may have too, the better one first.
 func (n newcomer) slugs() []string {
 	if n.product == nil {
 		return nil
@@ -154,8 +154,10 @@ func (c *catalogue) put(line ImportLine, n newcomer, currency string, now time.T
 	} else if n.problem != nil {
 		return nil, n.problem
 	}
-	if slugBefore == "" && line.Change.Slug == nil && c.slugTaken(p) {
-		p.DistinguishSlug()
+	for range 2 {
+		if slugBefore == "" && line.Change.Slug == nil && c.slugTaken(p) {
+			p.DistinguishSlug()
+		}
 	}
 	if c.slugTaken(p) {
 		return nil, domain.ErrSlugTaken

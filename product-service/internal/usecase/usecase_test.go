@@ -58,6 +58,10 @@ func TestOneNameTwoProducts(t *testing.T) {
 	if err != nil || p.Slug != "tea-b2" {
 		t.Errorf("slug %q, %v", p.Slug, err)
 	}
+	third := s.product(t, "b2", 0) // no slug tells its SKU from the second's
+	if p, err := s.queries.Product(t.Context(), auth.Principal{}, third.String()); err != nil || p.Slug != "product-"+third.String() {
+		t.Errorf("slug %q, %v", p.Slug, err)
+	}
 	if p.CreatedAt.Nanosecond() != 123_456_000 {
 		t.Errorf("time %v is finer than the database's", p.CreatedAt)
 	}

@@ -397,12 +397,13 @@ func importProducts(t *testing.T, s Store) {
 		{Change: domain.ProductChange{SKU: new("NEW-6")}, Unreadable: apperr.InvalidField("price.currency", "It must be an ISO 4217 code.")},
 		{Change: domain.ProductChange{SKU: new("NEW-1"), Name: new("New again"), Discount: &domain.Discount{Type: domain.Fixed, Value: 10}}},
 		{Change: domain.ProductChange{SKU: new("NEW-1"), Name: new("")}},
+		line("new-2", "New", nil), // another SKU, which no slug tells from NEW-2
 	}
 	results := runImport(t, s, later, lines...)
 	want := []string{
 		"created", "created", "updated", "slug_taken", "slug_taken", "validation_failed category_ids[1]", "validation_failed price.currency",
 		"validation_failed sku name price", "validation_failed sku slug", "validation_failed slug discount.value", "updated",
-		"validation_failed price.currency", "updated", "validation_failed name",
+		"validation_failed price.currency", "updated", "validation_failed name", "created",
 	}
 	if diff := cmp.Diff(want, reasons(results)); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -420,8 +421,9 @@ func importProducts(t *testing.T, s Store) {
 	for slug, want := range map[string]kept{
 		"new":       {"NEW-1", "New again", "", 100, 1, domain.Active, 0, true},
 		"new-new-2": {"NEW-2", "New", "", 100, 1, domain.Draft, 0, false},
-		"there":     {"THERE", "There now", "", 100, 2, domain.Active, 5, false},
-		"other":     {"OTHER", "Other", "only this", 900, 2, domain.Active, 0, false},
+		"product-" + results[14].ProductID.String(): {"new-2", "New", "", 100, 1, domain.Draft, 0, false},
+		"there": {"THERE", "There now", "", 100, 2, domain.Active, 5, false},
+		"other": {"OTHER", "Other", "only this", 900, 2, domain.Active, 0, false},
 	} {
 		p, err := s.Product(t.Context(), domain.Ref{Slug: slug})
 		if err != nil {
