@@ -38,6 +38,9 @@ const (
 	lockTimeout = 3 * time.Second
 	// idleInTransactionTimeout frees locks that a process holds which hangs in the middle of a transaction.
 	idleInTransactionTimeout = 10 * time.Second
+	// workMem is of a sort or a bitmap. A bitmap of a hundred thousand rows in a large table doesn't fit into PostgreSQL's 4 MB:
+	// it then keeps pages instead, all of which are read.
+	workMem = "16MB"
 	// openTimeout bounds the wait for a server that is starting too, as in `docker compose up`. Whoever runs the process
 	// starts it again when that was not enough.
 	openTimeout = 15 * time.Second
@@ -48,8 +51,8 @@ const (
 // password.
 //
 // Statements are traced and measured, without their parameters, and so is the pool. Timeouts are set per session
-// (statement_timeout 10 s, lock_timeout 3 s, idle_in_transaction_session_timeout 10 s) unless the URL sets them. A PgBouncer
-// in between must be told to let them pass (ignore_startup_parameters).
+// (statement_timeout 10 s, lock_timeout 3 s, idle_in_transaction_session_timeout 10 s), and work_mem (16 MB), unless the URL sets
+// them. A PgBouncer in between must be told to let them pass (ignore_startup_parameters).
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config, err := poolConfig(url)
 	if err != nil {
@@ -101,6 +104,7 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"lock_timeout":                        milliseconds(lockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(idleInTransactionTimeout),
+		"work_mem":                            workMem,
 	})
 	return config, nil
 }

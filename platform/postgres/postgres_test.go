@@ -58,7 +58,7 @@ func TestOpenSettings(t *testing.T) {
 		want         settings
 	}{
 		{"defaults", "", settings{10, 2, 30 * time.Minute, map[string]string{"statement_timeout": "10s", "lock_timeout": "3s",
-			"idle_in_transaction_session_timeout": "10s", "application_name": "postgres.test"}}},
+			"idle_in_transaction_session_timeout": "10s", "work_mem": "16MB", "application_name": "postgres.test"}}},
 		{"by the URL", "&pool_max_conns=1&pool_max_conn_lifetime=1m&statement_timeout=1234&lock_timeout=0&application_name=me",
 			settings{1, 1, time.Minute, map[string]string{"statement_timeout": "1234ms", "lock_timeout": "0",
 				"idle_in_transaction_session_timeout": "10s", "application_name": "me"}}},

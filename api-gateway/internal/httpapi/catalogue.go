@@ -216,7 +216,8 @@ func (s *Server) registerCatalogue() {
 	register(s, huma.Operation{
 		OperationID: "list-products", Method: http.MethodGet, Path: base + "/products", Responses: notModified(),
 		Summary: "Active products", Tags: []string{"catalogue"},
-		Description: "A page token is good for the same query only.",
+		Description: "A page token is good for the same query only. `total_size` is exact up to 10,000, and for the whole list or a category always; " +
+			"of what matches more often otherwise it is an estimate.",
 	}, s.listProducts)
 	register(s, huma.Operation{
 		OperationID: "get-product", Method: http.MethodGet, Path: base + "/products/{id}", Responses: notModified(),

@@ -2383,7 +2383,7 @@ type ListProductsResponse struct {
 	Products []*Product             `protobuf:"bytes,1,rep,name=products,proto3" json:"products,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// Set when it was asked for.
+	// Set when it was asked for. Of more than 10,000 it is an estimate, but for the whole list or a category.
 	TotalSize     *int64 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3,oneof" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -181,24 +181,31 @@ func (l *list) prices(table string) (where []string) {
 	return where
 }
 
-// total counts all that match. What is kept count of is told at once, and what is filtered otherwise is counted.
+// maxCounted is up to where products are counted. Counting goes on for as long as there are more, which in a large catalogue is
+// half a second for what everybody may ask for; and nobody turns 500 pages. Stripe's searches are exact up to as many.
+const maxCounted = 10_000
+
+// total is the number of all that match. What is kept count of is told at once. What is filtered otherwise is counted up to
+// maxCounted; of more, it is what the database expects.
 func (l *list) total(ctx context.Context) (n int64, err error) {
-	sql := "SELECT count(*) FROM " + l.tables() + " WHERE " + all(l.filters())
-	switch {
-	case l.q.Text != "" && l.q.Sort == usecase.SortRelevance:
-		sql += " AND " + matches
-	case l.q.Text != "":
-	case l.below != nil && (l.q.InStock != nil || len(l.prices("p")) > 0):
-		from, where := l.inCategories("pc.category_id = ANY(@below)")
-		sql = "SELECT count(DISTINCT pc.product_id) FROM " + from + " WHERE " + all(where)
-	case l.q.InStock != nil || len(l.prices("p")) > 0:
-	case l.below != nil:
-		sql = "SELECT coalesce(sum(products), 0)::bigint FROM category_sets WHERE category_ids && @below"
-	default:
-		sql = "SELECT coalesce(sum(products), 0)::bigint FROM category_sets"
+	if l.q.Text == "" && l.q.InStock == nil && len(l.prices("p")) == 0 {
+		sql := "SELECT coalesce(sum(products), 0)::bigint FROM category_sets"
+		if l.below != nil {
+			sql += " WHERE category_ids && @below"
+		}
+		err = l.pool.QueryRow(ctx, sql, plannedAnew, l.args).Scan(&n)
+		return n, err
 	}
-	err = l.pool.QueryRow(ctx, sql, plannedAnew, l.args).Scan(&n)
-	return n, err
+	where := l.filters()
+	if l.q.Sort == usecase.SortRelevance {
+		where = append(where, matches)
+	}
+	sql := fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s WHERE %s LIMIT %d) counted", l.tables(), all(where), maxCounted+1)
+	if err := l.pool.QueryRow(ctx, sql, plannedAnew, l.args).Scan(&n); err != nil || n <= maxCounted {
+		return n, err
+	}
+	matching, _, err := l.estimate(ctx, where)
+	return max(n, int64(matching)), err
 }
 
 // tables are those that the filters are about.
@@ -286,7 +293,7 @@ func (l *list) behind(where []string) []string {
 // walkOrGather finds the products of a page in the way that the database's estimate makes the better one. It is not complete
 // if a walk has ended before the page was full.
 func (l *list) walkOrGather(ctx context.Context, where []string) (found []hit, complete bool, err error) {
-	few, expected, err := l.few(ctx, l.behind(where))
+	few, atMost, err := l.few(ctx, l.behind(where))
 	if err != nil {
 		return nil, false, err
 	}
@@ -298,24 +305,34 @@ func (l *list) walkOrGather(ctx context.Context, where []string) (found []hit, c
 		found, err = l.collect(ctx, l.walkCategories())
 		return found, true, err
 	}
-	// Five times what is expected: beyond that, the matches are not where the order begins.
-	found, err = l.collect(ctx, l.walk(where, 5*expected))
+	found, err = l.collect(ctx, l.walk(where, atMost))
 	return found, len(found) > l.q.PageSize, err
 }
 
 // few reports whether so few products are expected to meet the conditions that it is less work to gather them than to walk,
-// and how long a walk to a full page would be.
-func (l *list) few(ctx context.Context, where []string) (few bool, walk int64, err error) {
+// and else how long a walk may be.
+func (l *list) few(ctx context.Context, where []string) (few bool, atMost int64, err error) {
+	matching, products, err := l.estimate(ctx, where)
+	if err != nil {
+		return false, 0, err
+	}
+	expected := float64(l.q.PageSize+1) * products / matching // products to a full page, if the matches are spread evenly
+	// A walk ends where gathering would have been less work. Before twice of what is expected that would be chance; behind five
+	// times, the matches are not where the order begins.
+	return matching <= expected, int64(min(max(matching, 2*expected), 5*expected)) + 1, nil
+}
+
+// estimate returns how many products the database expects to meet the conditions, and to have. Neither is less than one.
+func (l *list) estimate(ctx context.Context, where []string) (matching, products float64, err error) {
 	var (
-		batch    pgx.Batch
-		plan     []byte
-		products float64
+		batch pgx.Batch
+		plan  []byte
 	)
 	batch.Queue("SELECT reltuples FROM pg_class WHERE oid = 'products'::regclass").QueryRow(func(row pgx.Row) error { return row.Scan(&products) })
 	// Explained, not run: this is the way to ask for the number that the planner reckons with.
 	batch.Queue("EXPLAIN (FORMAT JSON) SELECT FROM "+l.tables()+" WHERE "+all(where), l.args).QueryRow(func(row pgx.Row) error { return row.Scan(&plan) })
 	if err := l.pool.SendBatch(ctx, &batch).Close(); err != nil {
-		return false, 0, fmt.Errorf("estimate: %w", err)
+		return 0, 0, fmt.Errorf("estimate: %w", err)
 	}
 	var explained []struct {
 		Plan struct {
@@ -323,11 +340,9 @@ func (l *list) few(ctx context.Context, where []string) (few bool, walk int64, e
 		}
 	}
 	if err := json.Unmarshal(plan, &explained); err != nil || len(explained) != 1 {
-		return false, 0, fmt.Errorf("read estimate: %v, %w", len(explained), err)
+		return 0, 0, fmt.Errorf("read estimate: %v, %w", len(explained), err)
 	}
-	matching := max(explained[0].Plan.Rows, 1)
-	length := float64(l.q.PageSize+1) * max(products, 1) / matching
-	return matching <= length, int64(length) + 1, nil
+	return max(explained[0].Plan.Rows, 1), max(products, 1), nil
 }
 
 // gather is the statement that finds all that meet the conditions and sorts them.
@@ -338,8 +353,8 @@ func (l *list) gather(fit string, where []string) string {
 }
 
 // walk is the statement that goes through at most so many products in the order of the list, or of all that are in stock, or
-// not, and finds a page of those that meet the conditions. LATERAL and its LIMIT look at one after the other: no other way of
-// joining could stop when the page is full.
+// not, and finds a page of those that meet the conditions. What only the product itself has to meet is seen on the way. Else
+// LATERAL and its LIMIT look at one after the other: no other way of joining could stop when the page is full.
 func (l *list) walk(where []string, atMost int64) string {
 	table, id, met := "products", "id", []string{"t.status = 'active'"}
 	if l.q.InStock != nil && l.order.key == "created_at" {
@@ -350,6 +365,10 @@ func (l *list) walk(where []string, atMost int64) string {
 	}
 	if l.q.After != nil {
 		met = append(met, l.order.behind("t", id))
+	}
+	if l.below == nil && l.q.InStock == nil {
+		return fmt.Sprintf(`SELECT p.id, p.%s, 0 AS fit FROM (SELECT * FROM products t WHERE %s ORDER BY %s LIMIT %d) p WHERE %s ORDER BY %s LIMIT @limit`,
+			l.order.key, all(met), l.order.by("t", "id"), atMost, all(where), l.order.by("p", "id"))
 	}
 	return fmt.Sprintf(`SELECT w.id, w.%[1]s, 0 AS fit
 		FROM (SELECT t.%[2]s AS id, t.%[1]s FROM %[3]s t WHERE %[4]s ORDER BY %[5]s LIMIT %[6]d) w

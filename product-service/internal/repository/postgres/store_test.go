@@ -2,10 +2,12 @@ package postgres_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shop.example/platform/money"
@@ -38,7 +40,7 @@ func TestStore(t *testing.T) {
 	repositorytest.Run(t, open)
 }
 
-// TestRecount: after a load that has gone past the store, the counts are made right again.
+// TestRecount: after a load that has gone past the store, the counts and the words are made right again.
 func TestRecount(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t, postgres.Migrate)
@@ -49,7 +51,7 @@ func TestRecount(t *testing.T) {
 	}
 	for sku, status := range map[string]domain.ProductStatus{"A": domain.Active, "B": domain.Active, "C": domain.Draft} {
 		if _, err := catalog.CreateProduct(t.Context(), domain.ProductDetails{
-			SKU: sku, Name: "Tea", Price: money.MustNew(1, "EUR"), CategoryIDs: []uuid.UUID{category.ID}, Status: status,
+			SKU: sku, Name: "Tea", Description: "Leaves of the Darjeeling", Price: money.MustNew(1, "EUR"), CategoryIDs: []uuid.UUID{category.ID}, Status: status,
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +66,21 @@ func TestRecount(t *testing.T) {
 		all, err := postgres.New(pool).Categories(t.Context())
 		if err != nil || all[0].ProductCount != step.want {
 			t.Errorf("%s: %+v, %v, want %d", step.sql, all, err, step.want)
+		}
+	}
+	for _, step := range []struct {
+		sql  string
+		want []string
+	}{{"SELECT", []string{"darjeeling", "leaves"}}, {"DELETE FROM words", nil}, {"SELECT relearn_words()", []string{"darjeeling", "leaves"}}} {
+		if _, err := pool.Exec(t.Context(), step.sql); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := pool.Query(t.Context(), "SELECT word FROM words ORDER BY word")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if words, err := pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || !slices.Equal(words, step.want) {
+			t.Errorf("%s: %v, %v, want %v", step.sql, words, err, step.want)
 		}
 	}
 }
