@@ -161,13 +161,14 @@ func (l *list) filters() []string {
 	if l.q.Text != "" && l.q.Sort != usecase.SortRelevance {
 		where = append(where, matches)
 	}
-	if l.below != nil {
-		where = append(where, "EXISTS (SELECT FROM product_categories pc WHERE pc.product_id = p.id AND pc.category_id = ANY(@below) AND pc.active)")
-	}
 	if l.q.InStock != nil {
 		where = append(where, "s.available = @in_stock")
 	}
-	return append(where, l.prices("p")...)
+	if l.below == nil {
+		return append(where, l.prices("p")...)
+	}
+	in := append([]string{"pc.product_id = p.id", "pc.category_id = ANY(@below)", "pc.active"}, l.prices("pc")...)
+	return append(where, "EXISTS (SELECT FROM product_categories pc WHERE "+all(in)+")")
 }
 
 // prices are the conditions on the price that a table has.
@@ -200,7 +201,12 @@ func (l *list) total(ctx context.Context) (n int64, err error) {
 	if l.q.Sort == usecase.SortRelevance {
 		where = append(where, matches)
 	}
-	sql := fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s WHERE %s LIMIT %d) counted", l.tables(), all(where), maxCounted+1)
+	what, from, which := "", l.tables(), where
+	if l.below != nil && l.q.Text == "" {
+		what = "DISTINCT pc.product_id" // in several of the categories, perhaps
+		from, which = l.inCategories("pc.category_id = ANY(@below)")
+	}
+	sql := fmt.Sprintf("SELECT count(*) FROM (SELECT %s FROM %s WHERE %s LIMIT %d) counted", what, from, all(which), maxCounted+1)
 	if err := l.pool.QueryRow(ctx, sql, plannedAnew, l.args).Scan(&n); err != nil || n <= maxCounted {
 		return n, err
 	}

@@ -216,6 +216,39 @@ func TestListsUseIndexes(t *testing.T) {
 	wantWhole(t, pool, "robust", 0, 1_000_000)   // what fits best is walked to, and what fits less
 	wantWhole(t, pool, "robust", 1000, 5000)     // few fit best: they are gathered, then many others are walked to
 	wantWhole(t, pool, "robust", 20_000, 22_000) // few fit at all
+	type q = usecase.ProductQuery
+	wantTotal(t, pool, q{Text: "mug"}, true, `search @@ to_tsquery('simple', 'mug:*')`)
+	wantTotal(t, pool, q{Category: "department-0", MaxPrice: new(int64(3000))}, true, `price_amount <= 3000
+		AND id IN (SELECT pc.product_id FROM product_categories pc JOIN categories c ON c.id = pc.category_id
+			LEFT JOIN categories up ON up.id = c.parent_id LEFT JOIN categories top ON top.id = up.parent_id
+			WHERE 'department-0' IN (c.slug, up.slug, top.slug))`)
+	wantTotal(t, pool, q{InStock: new(true)}, false, `id IN (SELECT product_id FROM stock WHERE on_hand > reserved)`)
+	wantTotal(t, pool, q{Category: "department-0", InStock: new(true)}, false, `id IN (SELECT product_id FROM stock WHERE on_hand > reserved)
+		AND id IN (SELECT pc.product_id FROM product_categories pc JOIN categories c ON c.id = pc.category_id
+			LEFT JOIN categories up ON up.id = c.parent_id LEFT JOIN categories top ON top.id = up.parent_id
+			WHERE 'department-0' IN (c.slug, up.slug, top.slug))`)
+}
+
+// wantTotal compares a total with the number of active products that meet a condition: exactly, or as an estimate of many.
+func wantTotal(t *testing.T, pool *pgxpool.Pool, query usecase.ProductQuery, exact bool, where string) {
+	t.Helper()
+	var want int64
+	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM products WHERE status = 'active' AND "+where).Scan(&want); err != nil {
+		t.Fatal(err)
+	}
+	query.IncludeTotal, query.PageSize, query.Sort = true, 1, query.EffectiveSort()
+	page, err := postgres.New(pool).FindProducts(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch got := *page.Total; {
+	case exact != (want <= 10_000):
+		t.Errorf("%d match, which is no test of what was meant", want)
+	case exact && got != want:
+		t.Errorf("%d are said to match, and %d do: %s", got, want, where)
+	case !exact && (got <= 10_000 || got < want/2 || got > want*2):
+		t.Errorf("about %d are said to match, and %d do: %s", got, want, where)
+	}
 }
 
 // wantWhole reads a search page by page and compares it with what the database finds and sorts without any cleverness.
