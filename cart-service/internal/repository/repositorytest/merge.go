@@ -134,7 +134,7 @@ func frozen(t *testing.T, s Store, guest domain.Owner, l domain.Line) {
 	clears := s.Clear(ctx, guest, nil, now)
 	for verb, err := range map[string]error{"Add": add, "Set": set, "Remove": remove, "Clear": clears} {
 		if !errors.Is(err, domain.ErrCartGone) {
-			t.Errorf("%s = %v, want cart_merged", verb, err)
+			t.Errorf("%s = %v, want cart_gone", verb, err)
 		}
 	}
 	news := l.Known
