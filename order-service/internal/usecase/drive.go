@@ -25,7 +25,7 @@ func (c *Checkout) drive(ctx context.Context, order *domain.Order, lease Lease, 
 	if order.Free() || order.Payment().Method == domain.CashOnDelivery {
 		return c.confirm(ctx, order, lease, "")
 	}
-	payment, err := c.payments.Authorize(ctx, order.PaymentKey(), order.ID(), order.Snapshot().Total, token)
+	payment, err := c.payments.of(order).Authorize(ctx, order.PaymentKey(), order.ID(), order.Snapshot().Total, token)
 	if apperr.KindOf(err) == apperr.Invalid { // nothing was taken, and nothing will be
 		return c.decline(ctx, order, lease, ProviderPayment{Declined: apperr.From(err)})
 	}
@@ -38,7 +38,7 @@ func (c *Checkout) drive(ctx context.Context, order *domain.Order, lease Lease, 
 // complete goes on from what the provider says of the payment.
 func (c *Checkout) complete(ctx context.Context, order *domain.Order, lease Lease, payment ProviderPayment) (Placed, error) {
 	if payment.Status == ProviderAuthorized {
-		captured, err := c.payments.Capture(ctx, order.PaymentKey(), payment.ID)
+		captured, err := c.payments.of(order).Capture(ctx, order.PaymentKey(), payment.ID)
 		if err != nil {
 			return c.unsettled(ctx, order, lease, err)
 		}

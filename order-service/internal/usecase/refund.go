@@ -133,7 +133,7 @@ func (c *Checkout) giveBack(ctx context.Context, order *domain.Order, only ...uu
 func (c *Checkout) giveBackOne(ctx context.Context, order *domain.Order, refund domain.Refund) (*domain.Order, error) {
 	if refund.Status == domain.RefundPending {
 		payment := order.PaymentKey()
-		_, err := c.payments.Refund(ctx, payment, payment+":refund:"+refund.ID.String(), refund.Amount)
+		_, err := c.payments.of(order).Refund(ctx, payment, payment+":refund:"+refund.ID.String(), refund.Amount)
 		if err != nil && apperr.KindOf(err) != apperr.Conflict {
 			return order, fmt.Errorf("give the money back: %w", err)
 		}
