@@ -85,7 +85,7 @@ func TestRefunds(t *testing.T) {
 	path, item := "/orders/"+order.ID+"/refunds", order.Items[0].ID
 	total := order.Total.Amount // 3 × 25.00 and the delivery
 
-	part := shop.Want[shop.Order](t, http.StatusCreated, admin.Post(path, shop.Refund{Amount: 100, Reason: "late"}))
+	part := shop.Want[shop.Order](t, http.StatusCreated, admin.Post(path, map[string]any{"amount": shop.Euro(100), "reason": "late"}))
 	if part.Payment.Status != "partially_refunded" || part.Status != "confirmed" {
 		t.Errorf("after a part: %s, %+v", part.Status, part.Payment)
 	}
@@ -108,6 +108,7 @@ func TestRefunds(t *testing.T) {
 	shop.WantInvalid(t, "body.amount", admin.Post(path, shop.Refund{Amount: 1, Items: []shop.Returned{{ItemID: item, Quantity: 1}}, Reason: "both"}))
 	shop.WantInvalid(t, "body.restock", admin.Post(path, shop.Refund{Amount: 1, Reason: "which?", Restock: true}))
 	shop.WantInvalid(t, "body.items[0].item_id", admin.Post(path, shop.Refund{Items: []shop.Returned{{ItemID: uuid.NewString(), Quantity: 1}}, Reason: "whose?"}))
+	shop.WantInvalid(t, "body.amount.currency", admin.Post(path, map[string]any{"amount": shop.Money{Amount: 1, Currency: "USD"}, "reason": "which?"}))
 	wantGivenBack(t, customer.Order(order.ID), 5100)
 
 	rest := shop.Want[shop.Order](t, http.StatusCreated, admin.Post(path, shop.Refund{Reason: "all of it", Restock: true}))

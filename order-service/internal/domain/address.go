@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"shop.example/platform/apperr"
 	"shop.example/platform/country"
@@ -21,12 +22,23 @@ type Address struct {
 }
 
 // Deliverable returns the address with its postal code as its country writes it. It refuses one that a parcel can't go to:
-// without a name, street or city, in no country, or with a postal code that is none there.
+// without a name, street or city, in no country, or with a postal code that is none there, and one with what can't be printed:
+// a line break would make two lines of one on a label or an invoice.
 func (a Address) Deliverable() (Address, error) {
 	var violations []apperr.Violation
-	for _, f := range []struct{ name, value string }{{"recipient", a.Recipient}, {"line1", a.Line1}, {"city", a.City}} {
-		if strings.TrimSpace(f.value) == "" {
-			violations = append(violations, apperr.Violation{Location: "shipping_address." + f.name, Message: "must not be blank"})
+	for _, f := range []struct {
+		name, value string
+		required    bool
+	}{
+		{"recipient", a.Recipient, true}, {"line1", a.Line1, true}, {"line2", a.Line2, false}, {"city", a.City, true},
+		{"region", a.Region, false}, {"postal_code", a.PostalCode, false}, {"phone", a.Phone, false},
+	} {
+		location := "shipping_address." + f.name
+		switch {
+		case strings.ContainsFunc(f.value, breaksALine):
+			violations = append(violations, apperr.Violation{Location: location, Message: "must not contain control characters"})
+		case f.required && strings.TrimSpace(f.value) == "":
+			violations = append(violations, apperr.Violation{Location: location, Message: "must not be blank"})
 		}
 	}
 	code, ok := country.PostalCode(a.Country, a.PostalCode)
@@ -45,3 +57,6 @@ func (a Address) Deliverable() (Address, error) {
 	a.PostalCode = code
 	return a, nil
 }
+
+// breaksALine finds control characters and the separators of lines and paragraphs.
+func breaksALine(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) }

@@ -18,8 +18,10 @@ func TestDeliverable(t *testing.T) {
 	}{
 		{"as it should be", func(*domain.Address) {}, nil},
 		{"without a postal code, as in Hong Kong", func(a *domain.Address) { a.PostalCode, a.Country = "", "HK" }, nil},
-		{"blank lines", func(a *domain.Address) { a.Recipient, a.Line1, a.City = " ", "\t", "\u00a0" },
+		{"blank lines", func(a *domain.Address) { a.Recipient, a.Line1, a.City = " ", " ", "\u00a0" },
 			[]string{"shipping_address.recipient", "shipping_address.line1", "shipping_address.city"}},
+		{"more than a line", func(a *domain.Address) { a.Recipient, a.Line2, a.Phone = "Zo\n\u00eb", "Flat 1\u2028", "0221\a" },
+			[]string{"shipping_address.recipient", "shipping_address.line2", "shipping_address.phone"}},
 		{"a country that is none", func(a *domain.Address) { a.Country = "ZZ" }, []string{"shipping_address.country"}},
 		{"a code that is not the one", func(a *domain.Address) { a.Country = "UK" }, []string{"shipping_address.country"}},
 		{"small letters", func(a *domain.Address) { a.Country = "de" }, []string{"shipping_address.country"}},

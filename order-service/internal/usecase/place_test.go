@@ -502,3 +502,14 @@ func TestNothingIsPlannedForAnOrderThatIsDone(t *testing.T) {
 		})
 	}
 }
+
+// No provider has to do with what is paid at the door.
+func TestCashHasNoProvider(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	wish := s.wish("")
+	wish.Method = domain.CashOnDelivery
+	if got := s.place(t, wish).Order; got.Status != domain.Confirmed || got.Payment.Provider != "" {
+		t.Errorf("the order is %s, its provider %q", got.Status, got.Payment.Provider)
+	}
+}
