@@ -78,6 +78,8 @@ func TestBadBodies(t *testing.T) {
 		{"paying an unknown order", "POST", "/orders/" + uuid.NewString() + "/pay", shop.Payment{Method: "card", Token: "tok_ok"}, nil, 404, "not_found", ""},
 		{"an unknown method of payment", "POST", "/orders", shop.Wish{Items: []shop.Item{{ProductID: lamp.ID, Quantity: 1}}, Address: shop.Home, ShippingMethod: shop.Standard, Payment: shop.Payment{Method: "gold"}}, []string{shop.NewKey()}, 422, "validation_failed", "body.payment.method"},
 		{"an address in no country", "POST", "/orders", shop.Raw(strings.Replace(string(buy("")), `"DE"`, `"ZZ"`, 1)), []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_address.country"},
+		{"another country's postal code", "POST", "/orders", shop.Raw(strings.Replace(string(buy("")), `"DE"`, `"GB"`, 1)), []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_address.postal_code"},
+		{"an address of two lines in one", "POST", "/orders", shop.Raw(strings.Replace(string(buy("")), `"1 Way"`, `"1 Way\n2 Way"`, 1)), []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_address.line1"},
 		{"a blank address", "POST", "/orders", shop.Raw(strings.Replace(string(buy("")), `"1 Way"`, `" "`, 1)), []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_address.line1"},
 		{"an unknown delivery", "POST", "/orders", shop.Wish{Items: []shop.Item{{ProductID: lamp.ID, Quantity: 1}}, Address: shop.Home, ShippingMethod: "balloon", Payment: shop.Payment{Method: "card"}}, []string{shop.NewKey()}, 422, "validation_failed", "body.shipping_method"},
 

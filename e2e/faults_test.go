@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ func TestFaults(t *testing.T) {
 		test func(*testing.T, *shop.Shop)
 	}{
 		{"order-service is killed in the middle of a checkout", killedInACheckout},
+		{"order-service is killed while twenty connections use one key", killedUnderOneKey},
 		{"product-service is down", withoutProductService},
 		{"user-service is down", withoutUserService},
 		{"cart-service is down", withoutCartService},
@@ -77,17 +79,7 @@ func killedInACheckout(t *testing.T, s *shop.Shop) {
 	}()
 
 	// The provider holds the money and keeps silent: the checkout waits for it.
-	var id string
-	shop.Await(t, 10*time.Second, func() error {
-		ids := s.OrderIDs(t, customer.ID)
-		if len(ids) != 1 {
-			return fmt.Errorf("orders: %v", ids)
-		}
-		if id = ids[0]; s.Ledger(t, id).Open == 0 {
-			return errors.New("the provider was not asked yet")
-		}
-		return nil
-	})
+	id := wantHeld(t, s, customer)
 	if err := s.Kill("order-service", 1); err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +129,102 @@ func killedInACheckout(t *testing.T, s *shop.Shop) {
 	}
 	s.WantStock(t, lamp.ID, left)
 	wantOrdering(t, s)
+}
+
+// killedUnderOneKey: whatever became of the process that began it, twenty clients who go on asking have one order, one charge and
+// one answer.
+func killedUnderOneKey(t *testing.T, s *shop.Shop) {
+	const connections = 20
+	for _, token := range []string{"tok_timeout", "tok_ok", "tok_ok"} {
+		customer, lamp := s.NewCustomer(t), s.NewProduct(t, 5, 2500)
+		customer.Add(lamp.ID, 2)
+		key, wish := shop.NewKey(), shop.ByCard(token)
+		answers := make([]*shop.Answer, connections)
+		statuses := make([][]int, connections) // what each was answered on the way
+		var all sync.WaitGroup
+		for i := range connections {
+			all.Go(func() { answers[i], statuses[i] = askUntilItIsOver(t, customer, wish, key) })
+		}
+		// With tok_timeout the provider holds the money and keeps silent, so that is where it is killed; with tok_ok it is
+		// wherever it has come to since the order was written down.
+		if token == "tok_timeout" {
+			wantHeld(t, s, customer)
+		} else {
+			shop.Await(t, 10*time.Second, func() error {
+				if ids := s.OrderIDs(t, customer.ID); len(ids) == 0 {
+					return errors.New("there is no order yet")
+				}
+				return nil
+			})
+		}
+		if err := s.Kill("order-service", 1); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		if t.Failed() {
+			return
+		}
+
+		ids := s.OrderIDs(t, customer.ID)
+		if len(ids) != 1 {
+			t.Fatalf("%s: orders: %v", token, ids)
+		}
+		order := customer.Settled(ids[0])
+		left := int64(5)
+		switch {
+		case order.Status == "confirmed":
+			s.WantPaid(t, order)
+			left = 3
+		case order.Status == "cancelled" && token == "tok_ok":
+			s.WantNothingTaken(t, order.ID)
+		default: // money that was promised before the kill is taken
+			t.Errorf("%s: the order is %s", token, order.Status)
+		}
+		s.WantStock(t, lamp.ID, left)
+		for i, a := range answers {
+			if got, want := outcomeOf(t, a), outcomeOf(t, answers[0]); got != want {
+				t.Errorf("%s: connection %d was told %s, connection 0 %s", token, i, got, want)
+			}
+			if (a.Status == http.StatusCreated) != (order.Status == "confirmed") {
+				t.Errorf("%s: the order is %s, and connection %d was told %s", token, order.Status, i, a)
+			}
+		}
+		t.Logf("%s: the order is %s; the first connection was told %v", token, order.Status, statuses[0])
+		wantOrdering(t, s)
+	}
+}
+
+// askUntilItIsOver sends a wish as a client does who wants to know: again, as long as the answer is that it is not known yet.
+func askUntilItIsOver(t *testing.T, customer *shop.Customer, wish shop.Wish, key string) (last *shop.Answer, statuses []int) {
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for begin := time.Now(); time.Since(begin) < time.Minute; <-ticker.C {
+		a, err := customer.Try(http.MethodPost, "/orders", wish, key)
+		if err != nil {
+			t.Errorf("the gateway must answer for a service that died: %v", err)
+			return nil, statuses
+		}
+		statuses = append(statuses, a.Status)
+		switch {
+		case a.Status == http.StatusAccepted || a.Status == http.StatusServiceUnavailable || a.Status == http.StatusGatewayTimeout:
+		case a.Status == http.StatusConflict && strings.Contains(string(a.Body), `"idempotency_in_progress"`):
+		default:
+			return a, statuses
+		}
+		last = a
+	}
+	t.Errorf("after a minute still: %s", last)
+	return last, statuses
+}
+
+// outcomeOf is what an answer says of the wish: all that it tells of the order, or the problem without what names the request.
+func outcomeOf(t *testing.T, a *shop.Answer) string {
+	t.Helper()
+	if a.Status == http.StatusCreated {
+		return string(a.Body)
+	}
+	p := a.Problem(t)
+	return fmt.Sprintf("%d %s of order %s", a.Status, p.Code, p.OrderID)
 }
 
 func withoutProductService(t *testing.T, s *shop.Shop) {

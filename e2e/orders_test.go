@@ -85,7 +85,7 @@ func TestRefunds(t *testing.T) {
 	path, item := "/orders/"+order.ID+"/refunds", order.Items[0].ID
 	total := order.Total.Amount // 3 × 25.00 and the delivery
 
-	part := shop.Want[shop.Order](t, http.StatusCreated, admin.Post(path, shop.Refund{Amount: 100, Reason: "late"}))
+	part := shop.Want[shop.Order](t, http.StatusCreated, admin.Post(path, map[string]any{"amount": shop.Euro(100), "reason": "late"}))
 	if part.Payment.Status != "partially_refunded" || part.Status != "confirmed" {
 		t.Errorf("after a part: %s, %+v", part.Status, part.Payment)
 	}
@@ -108,6 +108,7 @@ func TestRefunds(t *testing.T) {
 	shop.WantInvalid(t, "body.amount", admin.Post(path, shop.Refund{Amount: 1, Items: []shop.Returned{{ItemID: item, Quantity: 1}}, Reason: "both"}))
 	shop.WantInvalid(t, "body.restock", admin.Post(path, shop.Refund{Amount: 1, Reason: "which?", Restock: true}))
 	shop.WantInvalid(t, "body.items[0].item_id", admin.Post(path, shop.Refund{Items: []shop.Returned{{ItemID: uuid.NewString(), Quantity: 1}}, Reason: "whose?"}))
+	shop.WantInvalid(t, "body.amount.currency", admin.Post(path, map[string]any{"amount": shop.Money{Amount: 1, Currency: "USD"}, "reason": "which?"}))
 	wantGivenBack(t, customer.Order(order.ID), 5100)
 
 	rest := shop.Want[shop.Order](t, http.StatusCreated, admin.Post(path, shop.Refund{Reason: "all of it", Restock: true}))
@@ -282,6 +283,61 @@ func TestTokens(t *testing.T) {
 			shared.WantStock(t, lamp.ID, 0)
 		})
 	}
+}
+
+// TestTheProviderRefusesARefund: staff are told, nothing counts as given back, and a cancelled order does not pretend that it does.
+func TestTheProviderRefusesARefund(t *testing.T) {
+	t.Parallel()
+	customer, admin, lamp := shared.NewCustomer(t), shared.Admin(t), shared.NewProduct(t, 2, 2500)
+	order := shop.Want[shop.Order](t, http.StatusCreated, customer.Place(shop.ByCard("tok_refund_refused", shop.Item{ProductID: lamp.ID, Quantity: 1})))
+	refunds, key := "/orders/"+order.ID+"/refunds", shop.NewKey()
+	part := shop.Refund{Amount: 700, Reason: "late"}
+	for range 2 { // the second is the kept answer
+		if p := shop.WantProblem(t, http.StatusConflict, "refund_failed", admin.Post(refunds, part, key)); p.OrderID != order.ID {
+			t.Errorf("the refusal names the order %q", p.OrderID)
+		}
+	}
+	shop.WantProblem(t, http.StatusConflict, "refund_failed", admin.Post(refunds, shop.Refund{
+		Items: []shop.Returned{{ItemID: order.Items[0].ID, Quantity: 1}}, Reason: "broken", Restock: true,
+	}))
+	shop.WantProblem(t, http.StatusConflict, "refund_failed", admin.Post(refunds, part)) // a new wish is tried anew
+	after := customer.Order(order.ID)
+	if after.Status != "confirmed" || after.Payment.Status != "captured" || after.Payment.Refunded.Amount != 0 || len(after.Refunds) != 0 {
+		t.Errorf("nothing was given back, and the order is %s: %+v, %+v", after.Status, after.Payment, after.Refunds)
+	}
+	shared.WantPaid(t, order)
+	shared.WantStock(t, lamp.ID, 1) // nor does a piece come back without its money
+
+	cancelled := shop.Want[shop.Order](t, http.StatusOK, customer.Post("/orders/"+order.ID+"/cancel", nil))
+	if cancelled.Status != "cancelled" || cancelled.Payment.Status != "captured" || cancelled.Payment.Refunded.Amount != 0 {
+		t.Errorf("cancelled: %s, %+v", cancelled.Status, cancelled.Payment)
+	}
+	shared.WantStock(t, lamp.ID, 2)
+	shared.WantPaid(t, order)
+	shop.WantProblem(t, http.StatusConflict, "refund_failed", admin.Post(refunds, shop.Refund{Reason: "once more, by hand"}))
+	shared.WantPaid(t, order)
+}
+
+// TestALatePaymentOfACancelledOrder: what the provider would have taken later it never takes.
+func TestALatePaymentOfACancelledOrder(t *testing.T) {
+	t.Parallel()
+	customer, lamp := shared.NewCustomer(t), shared.NewProduct(t, 1, 2500)
+	placed := shop.Want[shop.Order](t, http.StatusAccepted, customer.Place(shop.ByCard("tok_late", shop.Item{ProductID: lamp.ID, Quantity: 1})))
+	cancelled := shop.Want[shop.Order](t, http.StatusOK, customer.Post("/orders/"+placed.ID+"/cancel", nil))
+	if cancelled.Status != "cancelled" {
+		t.Fatalf("the order is %s", cancelled.Status)
+	}
+	shared.WantNothingTaken(t, placed.ID)
+	// It would have been authorized 5 s after it began: another one, begun now, has come to its end by then.
+	other := shop.Want[shop.Order](t, http.StatusAccepted, customer.Place(shop.ByCard("tok_late", shop.Item{ProductID: lamp.ID, Quantity: 1})))
+	shared.WantPaid(t, customer.Settled(other.ID))
+	if got, want := shared.Ledger(t, placed.ID), (shop.Totals{Payments: 1, Voided: placed.Total.Amount}); got != want {
+		t.Errorf("ledger: got %+v, want %+v", got, want)
+	}
+	if order := customer.Order(placed.ID); order.Status != "cancelled" || order.Payment.Status != "voided" {
+		t.Errorf("the order is %s, its payment %+v", order.Status, order.Payment)
+	}
+	shared.WantStock(t, lamp.ID, 0)
 }
 
 // TestPaymentEvents: the provider's word of a late payment comes through the door, and only the provider's.

@@ -110,7 +110,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	payments, readers, err := cfg.open(log)
+	payments, err := cfg.open(log)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func serve(ctx context.Context, out io.Writer) error {
 	checkout := usecase.NewCheckout(usecase.CheckoutParts{
 		Attempts: store, Keys: store, Orders: store, Coupons: store, Users: client.NewUsers(users), Addresses: client.NewAddresses(users),
 		Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
-		Payments: payments, Shipping: shipping, Now: now, Log: log,
+		Payments: payments.primary, OtherPayments: payments.others, Shipping: shipping, Now: now, Log: log,
 		StockMissing: countMissing,
 	})
 	workers, err := jobs.Component(pool, checkout, store, log)
@@ -142,7 +142,7 @@ func serve(ctx context.Context, out io.Writer) error {
 		Service: service, Addr: cfg.GRPCAddr, TLS: tls, Log: log, Health: monitor, Policy: rpc.Policy,
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 	}, func(r grpc.ServiceRegistrar) {
-		rpc.Register(r, checkout, usecase.NewQueries(store, shipping), usecase.NewCoupons(store, store, now), usecase.NewEvents(readers, store))
+		rpc.Register(r, checkout, usecase.NewQueries(store, shipping), usecase.NewCoupons(store, store, now), usecase.NewEvents(payments.readers, store))
 	})
 	if err != nil {
 		return err

@@ -207,9 +207,38 @@ func TestStripeAddresses(t *testing.T) {
 		if err := s.Validate(); err != nil {
 			t.Errorf("%q: %v", address, err)
 		}
-		payments, readers, err := s.open(slog.New(slog.DiscardHandler))
-		if err != nil || payments.Name() != "stripe" || readers["stripe"] == nil || len(readers) != 1 {
-			t.Errorf("%q: opens %v with %v, error %v", address, payments.Name(), readers, err)
+		p, err := s.open(slog.New(slog.DiscardHandler))
+		if err != nil || p.primary.Name() != "stripe" || len(p.others) != 0 || p.readers["stripe"] == nil || len(p.readers) != 1 {
+			t.Errorf("%q: opens %+v, error %v", address, p, err)
+		}
+	}
+}
+
+// The provider that is not the primary one is there for older orders, if it is configured, and then wholly.
+func TestBothProviders(t *testing.T) {
+	t.Parallel()
+	both := PaymentSettings{
+		TestPayURL: "http://127.0.0.1:1", TestPayKey: "hunter2", TestPayWebhookSecret: "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==",
+		StripeKey: "sk_test_hunter2", StripeWebhookSecret: "whsec_hunter2",
+	}
+	for primary, other := range map[string]string{"test": "stripe", "stripe": "test"} {
+		s := both
+		s.Provider = primary
+		if err := s.Validate(); err != nil {
+			t.Errorf("%s: %v", primary, err)
+		}
+		p, err := s.open(slog.New(slog.DiscardHandler))
+		if err != nil || p.primary.Name() != primary || len(p.others) != 1 || p.others[0].Name() != other || p.readers[other] == nil {
+			t.Errorf("%s: opens %+v, error %v", primary, p, err)
+		}
+	}
+	for name, half := range map[string]PaymentSettings{
+		"STRIPE_WEBHOOK_SECRET": {Provider: "test", TestPayURL: both.TestPayURL, TestPayKey: "hunter2", StripeKey: "sk_test_hunter2"},
+		"STRIPE_API_KEY":        {Provider: "test", TestPayURL: both.TestPayURL, TestPayKey: "hunter2", StripeWebhookSecret: "whsec_hunter2"},
+		"TESTPAY_API_KEY":       {Provider: "stripe", TestPayURL: both.TestPayURL, StripeKey: "sk_test_hunter2", StripeWebhookSecret: "whsec_hunter2"},
+	} {
+		if err := half.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"encoding/json"
+	"reflect"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	moneyv1 "shop.example/proto/money/v1"
@@ -53,4 +56,31 @@ func timestamp(at *time.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(*at)
+}
+
+// Sum is a part of an amount whose currency is known: minor units alone, or money, in which its sender says what it is taken for.
+type Sum struct {
+	Minor *int64 // nil if it was not sent
+	// Currency is empty for minor units alone.
+	Currency string
+}
+
+// Schema is that of either form.
+func (Sum) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		OneOf:    []*huma.Schema{{Type: huma.TypeInteger, Format: "int64", Minimum: new(float64(1))}, r.Schema(reflect.TypeFor[Money](), true, "")},
+	}
+}
+
+// UnmarshalJSON reads what has passed the schema.
+func (s *Sum) UnmarshalJSON(raw []byte) error {
+	if json.Unmarshal(raw, &s.Minor) == nil {
+		return nil
+	}
+	var m Money
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return err
+	}
+	s.Minor, s.Currency = &m.Amount, m.Currency
+	return nil
 }

@@ -23,7 +23,7 @@ type refundOrderInput struct {
 	ByID
 	Key
 	Body struct {
-		Amount  *int64         `json:"amount,omitempty" minimum:"1" doc:"Minor units of the order's currency. It or items, or neither: then all that is left."`
+		Amount  Sum            `json:"amount,omitempty" doc:"Minor units of the order's currency, or money in it. It or items, or neither: then all that is left."`
 		Items   []RefundedItem `json:"items,omitempty" minItems:"1" maxItems:"100" doc:"What was paid for these pieces is given back."`
 		Reason  string         `json:"reason" minLength:"1" maxLength:"500" example:"One bell was broken."`
 		Restock bool           `json:"restock,omitempty" doc:"Whether the pieces go back on the shelf; an amount does not say which." example:"false"`
@@ -68,7 +68,7 @@ func (s *Server) setOrderStatus(ctx context.Context, in *setOrderStatusInput) (*
 
 func (s *Server) refundOrder(ctx context.Context, in *refundOrderInput) (*placeOrderOutput, error) {
 	answer, err := s.services.Orders.RefundOrder(ctx, &orderv1.RefundOrderRequest{
-		OrderId: in.ID, Amount: in.Body.Amount, Reason: in.Body.Reason, Restock: in.Body.Restock, IdempotencyKey: in.IdempotencyKey,
+		OrderId: in.ID, Amount: in.Body.Amount.Minor, Currency: in.Body.Amount.Currency, Reason: in.Body.Reason, Restock: in.Body.Restock, IdempotencyKey: in.IdempotencyKey,
 		Items: convertAll(in.Body.Items, func(i RefundedItem) *orderv1.RefundedItem {
 			return &orderv1.RefundedItem{ItemId: i.ItemID, Quantity: i.Quantity}
 		}),

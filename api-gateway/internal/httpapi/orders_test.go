@@ -49,6 +49,9 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 		{"POST", "/refunds", `{"amount":5,"reason":"late"}`, "RefundOrder", 201, true, func() any {
 			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Reason: "late", IdempotencyKey: "k 1"}
 		}},
+		{"POST", "/refunds", `{"amount":{"amount":5,"currency":"EUR"},"reason":"late"}`, "RefundOrder", 201, true, func() any {
+			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Currency: "EUR", Reason: "late", IdempotencyKey: "k 1"}
+		}},
 		{"POST", "/refunds", `{"items":[{"item_id":"` + itemID + `","quantity":1}],"reason":"broken","restock":true}`, "RefundOrder", 201, true, func() any {
 			return &orderv1.RefundOrderRequest{
 				OrderId: orderID, Items: []*orderv1.RefundedItem{{ItemId: itemID, Quantity: 1}}, Reason: "broken", Restock: true, IdempotencyKey: "k 1",
@@ -81,6 +84,13 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 	for _, c := range []struct{ path, body string }{{"/status", `{"status":"shipped"}`}, {"/refunds", `{"reason":"r"}`}} {
 		method := map[string]string{"/status": "PATCH", "/refunds": "POST"}[c.path]
 		s.as(t, auth.Customer, method, path+c.path, c.body).mustBeProblem(t, 403, "permission_denied")
+	}
+	for _, amount := range []string{"0", "-1", "1.5", `"5"`, "null", "[]", `{}`, `{"amount":5}`, `{"amount":5.5,"currency":"EUR"}`, `{"amount":5,"currency":"EUR","x":1}`} {
+		a := s.as(t, auth.Staff, "POST", path+"/refunds", `{"reason":"r","amount":`+amount+`}`)
+		a.mustBeProblem(t, 422, "validation_failed")
+		if diff := cmp.Diff([]string{"body.amount"}, a.locations()); diff != "" {
+			t.Errorf("%s: %s", amount, diff)
+		}
 	}
 	s.on("PayOrder", apperr.InvalidField("payment.token", "is required to pay by card"))
 	a := s.as(t, auth.Customer, "POST", path+"/pay", `{"method":"card"}`)

@@ -81,9 +81,9 @@ type Carts struct{ client cartv1.CartServiceClient }
 // NewCarts returns a client on a connection to cart-service.
 func NewCarts(conn *grpcclient.Conn) *Carts { return &Carts{cartv1.NewCartServiceClient(conn)} }
 
-// Lines implements usecase.Carts.
+// Lines implements usecase.Carts. What the cart knows of prices is not asked for: those of an order are product-service's.
 func (c *Carts) Lines(ctx context.Context) ([]usecase.Line, error) {
-	answer, err := c.client.GetCart(ctx, &cartv1.GetCartRequest{})
+	answer, err := c.client.GetCart(ctx, &cartv1.GetCartRequest{AsKnown: true})
 	if err != nil {
 		return nil, err
 	}

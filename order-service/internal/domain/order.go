@@ -182,10 +182,13 @@ func (o *Order) PaymentGivenUp() bool {
 	return o.s.Payment.Status == PaymentVoided || o.s.Payment.Status == PaymentFailed
 }
 
-// BeginPayment opens an attempt to pay, at checkout or later.
+// BeginPayment opens an attempt to pay, at checkout or later. A provider has to do only with what is paid by card.
 func (o *Order) BeginPayment(method PaymentMethod, provider string, atCheckout bool, at time.Time) error {
 	if o.s.Status != Pending || o.PaymentUnderWay() {
 		return ErrNotPayable
+	}
+	if method != Card {
+		provider = ""
 	}
 	o.s.Payment = Payment{
 		Status: PaymentPending, Method: method, Provider: provider,

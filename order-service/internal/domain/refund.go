@@ -50,12 +50,14 @@ func (r Refund) Open() bool {
 
 // RefundWish is what somebody wants to give back: an amount, or what was paid for some items, or else all that is left.
 type RefundWish struct {
-	ID      uuid.UUID
-	Amount  int64 // minor units; 0 for none
-	Items   []RefundedItem
-	Reason  string
-	Restock bool
-	By      string
+	ID     uuid.UUID
+	Amount int64 // minor units; 0 for none
+	// Currency is that of the amount; empty for the order's, and nothing else will do.
+	Currency string
+	Items    []RefundedItem
+	Reason   string
+	Restock  bool
+	By       string
 }
 
 // Refund writes down a refund, before anybody asks the provider for it: from now on its amount and its pieces can't be
@@ -74,6 +76,8 @@ func (o *Order) Refund(wish RefundWish, at time.Time) (Refund, error) {
 	}
 	amount := left
 	switch {
+	case wish.Currency != "" && wish.Currency != o.s.Total.Currency():
+		return Refund{}, apperr.InvalidField("amount.currency", "must be that of the order, "+o.s.Total.Currency())
 	case wish.Amount > 0 && len(wish.Items) > 0:
 		return Refund{}, apperr.InvalidField("amount", "expected either an amount or items")
 	case wish.Amount > 0 && wish.Restock:

@@ -56,6 +56,10 @@ func TestOneDestination(t *testing.T) {
 		want   []string
 	}{
 		{"none", func(_ *shop, w *usecase.PlaceOrder) { w.AddressID = uuid.Nil }, []string{"shipping_address"}},
+		{"given, with a postal code that is none there", func(_ *shop, w *usecase.PlaceOrder) {
+			w.AddressID, w.Address = uuid.Nil, officeAddress
+			w.Address.PostalCode = "10115"
+		}, []string{"shipping_address.postal_code"}},
 		{"two", func(_ *shop, w *usecase.PlaceOrder) { w.Address = officeAddress }, []string{"address_id", "shipping_address"}},
 		{"unknown", func(_ *shop, w *usecase.PlaceOrder) { w.AddressID = uuid.New() }, []string{"address_id"}},
 		{"another customer's", func(s *shop, w *usecase.PlaceOrder) {
@@ -167,5 +171,17 @@ func TestFingerprintOfGivenAddressStays(t *testing.T) {
 	const before = "b33e9512b59c2020787edcc7891159c3d2ba7f8e1cf29a49d10473679c6f76e0"
 	if attempt.Fingerprint != before {
 		t.Errorf("fingerprint %s, want %s", attempt.Fingerprint, before)
+	}
+}
+
+// Given or named, an address is kept as the address book would keep it.
+func TestPostalCodeIsWrittenAsItsCountryDoes(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	wish := s.wish(tokOK)
+	wish.Address = officeAddress
+	wish.Address.PostalCode = "sw1a  1aa"
+	if got := s.order(t, s.place(t, wish).Order.ID).ShippingAddress; got != officeAddress {
+		t.Errorf("it goes to %+v, want %+v", got, officeAddress)
 	}
 }

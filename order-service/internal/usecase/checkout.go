@@ -35,7 +35,7 @@ type Checkout struct {
 	carts    Carts
 	catalog  Catalog
 	stock    Stock
-	payments Payments
+	payments providers
 	shipping domain.ShippingMethods
 	now      func() time.Time
 	log      *slog.Logger
@@ -54,10 +54,12 @@ type CheckoutParts struct {
 	Carts     Carts
 	Catalog   Catalog
 	Stock     Stock
-	Payments  Payments
-	Shipping  domain.ShippingMethods
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Payments is where payments begin; OtherPayments are where those of older orders have begun.
+	Payments      Payments
+	OtherPayments []Payments
+	Shipping      domain.ShippingMethods
+	Now           func() time.Time
+	Log           *slog.Logger
 	// StockMissing is told of each paid order whose pieces are gone, once; nil if nobody counts them.
 	StockMissing func(context.Context)
 }
@@ -69,6 +71,6 @@ func NewCheckout(p CheckoutParts) *Checkout {
 	}
 	return &Checkout{
 		attempts: p.Attempts, keys: p.Keys, orders: p.Orders, coupons: p.Coupons, users: p.Users, books: p.Addresses, carts: p.Carts, catalog: p.Catalog,
-		stock: p.Stock, payments: p.Payments, shipping: p.Shipping, now: p.Now, log: p.Log, stockMissing: p.StockMissing,
+		stock: p.Stock, payments: providers{p.Payments, p.OtherPayments}, shipping: p.Shipping, now: p.Now, log: p.Log, stockMissing: p.StockMissing,
 	}
 }

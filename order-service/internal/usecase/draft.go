@@ -17,7 +17,7 @@ func (c *Checkout) draft(ctx context.Context, wish PlaceOrder) (*domain.Order, e
 	if err != nil {
 		return nil, err
 	}
-	if err := wish.oneDestination(); err != nil {
+	if wish.Address, err = wish.oneDestination(); err != nil {
 		return nil, err
 	}
 	answers, err := c.ask(ctx, wish)
@@ -42,7 +42,7 @@ func (c *Checkout) draft(ctx context.Context, wish PlaceOrder) (*domain.Order, e
 		if err := c.canPay(order, wish.Method); err != nil {
 			return nil, err
 		}
-		if err := order.BeginPayment(wish.Method, c.payments.Name(), true, now); err != nil {
+		if err := order.BeginPayment(wish.Method, c.payments.primary.Name(), true, now); err != nil {
 			return nil, err
 		}
 	}
@@ -55,23 +55,23 @@ func (c *Checkout) canPay(order *domain.Order, method domain.PaymentMethod) erro
 	if order.Free() || method != domain.Card {
 		return nil
 	}
-	return c.payments.Ready()
+	return c.payments.primary.Ready()
 }
 
-// oneDestination sees to it that there is one address, given or named, and that a parcel can go to the given one.
-func (p PlaceOrder) oneDestination() error {
+// oneDestination sees to it that there is one address, given or named. It returns the given one, which a parcel can go to.
+func (p PlaceOrder) oneDestination() (domain.Address, error) {
 	given, named := p.Address != domain.Address{}, p.AddressID != uuid.Nil
 	switch {
 	case given && named:
 		const both = "expected either address_id or shipping_address"
-		return apperr.ValidationFailed(
+		return domain.Address{}, apperr.ValidationFailed(
 			apperr.Violation{Location: "address_id", Message: both}, apperr.Violation{Location: "shipping_address", Message: both})
 	case named:
-		return nil // what is in an address book was checked there
+		return domain.Address{}, nil // what is in an address book was checked there
 	case given:
 		return p.Address.Deliverable()
 	default:
-		return apperr.InvalidField("shipping_address", "is required, unless there is an address_id")
+		return domain.Address{}, apperr.InvalidField("shipping_address", "is required, unless there is an address_id")
 	}
 }
 

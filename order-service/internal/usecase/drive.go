@@ -25,7 +25,7 @@ func (c *Checkout) drive(ctx context.Context, order *domain.Order, lease Lease, 
 	if order.Free() || order.Payment().Method == domain.CashOnDelivery {
 		return c.confirm(ctx, order, lease, "")
 	}
-	payment, err := c.payments.Authorize(ctx, order.PaymentKey(), order.ID(), order.Snapshot().Total, token)
+	payment, err := c.payments.of(order).Authorize(ctx, order.PaymentKey(), order.ID(), order.Snapshot().Total, token)
 	if apperr.KindOf(err) == apperr.Invalid { // nothing was taken, and nothing will be
 		return c.decline(ctx, order, lease, ProviderPayment{Declined: apperr.From(err)})
 	}
@@ -38,7 +38,7 @@ func (c *Checkout) drive(ctx context.Context, order *domain.Order, lease Lease, 
 // complete goes on from what the provider says of the payment.
 func (c *Checkout) complete(ctx context.Context, order *domain.Order, lease Lease, payment ProviderPayment) (Placed, error) {
 	if payment.Status == ProviderAuthorized {
-		captured, err := c.payments.Capture(ctx, order.PaymentKey(), payment.ID)
+		captured, err := c.payments.of(order).Capture(ctx, order.PaymentKey(), payment.ID)
 		if err != nil {
 			return c.unsettled(ctx, order, lease, err)
 		}
@@ -59,7 +59,7 @@ func (c *Checkout) complete(ctx context.Context, order *domain.Order, lease Leas
 }
 
 // confirm writes down that the order is paid, and does what follows from that before the customer looks at the cart and
-// the stock. The watchdog looks after it, in case that this is as far as it gets.
+// the stock. The watchdog looks after it, in case that this is as far as it gets; if not, there is nothing left to look at.
 func (c *Checkout) confirm(ctx context.Context, order *domain.Order, lease Lease, reference string) (Placed, error) {
 	placed, err := c.finish(ctx, order, lease, func(o *domain.Order) (Change, error) {
 		if err := o.Confirm(reference, c.now()); err != nil {
@@ -68,7 +68,11 @@ func (c *Checkout) confirm(ctx context.Context, order *domain.Order, lease Lease
 		return Change{Outcome: ended(o), For: requestsOf(o), Settle: Plan{At: c.now().Add(firstLook)}}, nil
 	})
 	if err == nil && !placed.Replayed && placed.Order.Status == domain.Confirmed {
-		if err := errors.Join(c.followUp(ctx, placed.Order)); err != nil {
+		err := errors.Join(c.followUp(ctx, placed.Order))
+		if err == nil {
+			err = c.orders.Unplan(ctx, order.ID(), placed.Order.Version)
+		}
+		if err != nil {
 			c.log.WarnContext(ctx, "what follows from the confirmation is done later", "order_id", order.ID(), "error", err)
 		}
 	}

@@ -83,14 +83,17 @@ func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.D
 // under them after that.
 func (c *Checkout) reverseGivenUp(ctx context.Context, order *domain.Order) error {
 	for _, key := range order.PastPaymentKeys() {
-		if _, err := c.payments.Reverse(ctx, key, order.Snapshot().Total); err != nil {
-			return fmt.Errorf("reverse payment %s: %w", key, err)
+		// Where an earlier attempt was begun is not kept. A provider that knows nothing of it closes the key, which is no harm.
+		for _, provider := range c.payments.all() {
+			if _, err := provider.Reverse(ctx, key, order.Snapshot().Total); err != nil {
+				return fmt.Errorf("reverse payment %s at %s: %w", key, provider.Name(), err)
+			}
 		}
 	}
 	if !order.PaymentGivenUp() {
 		return nil
 	}
-	payment, err := c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+	payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
 	if err != nil {
 		return fmt.Errorf("reverse payment %s: %w", order.PaymentKey(), err)
 	}

@@ -175,6 +175,11 @@ func (s faultyOrders) Order(ctx context.Context, id uuid.UUID) (*domain.Order, e
 	return through(ctx, s.Faults, "orders.Order", func() (*domain.Order, error) { return s.to.Order(ctx, id) })
 }
 
+func (s faultyOrders) Unplan(ctx context.Context, id uuid.UUID, version int64) error {
+	_, err := through(ctx, s.Faults, "orders.Unplan", func() (struct{}, error) { return struct{}{}, s.to.Unplan(ctx, id, version) })
+	return err
+}
+
 type faultyCoupons struct {
 	Faults
 	to usecase.CouponFinder

@@ -95,7 +95,7 @@ func (c *Checkout) pay(ctx context.Context, caller auth.Principal, wish PayOrder
 		if err := c.canPay(o, wish.Method); err != nil {
 			return Change{}, err
 		}
-		if err := o.BeginPayment(wish.Method, c.payments.Name(), false, now); err != nil {
+		if err := o.BeginPayment(wish.Method, c.payments.primary.Name(), false, now); err != nil {
 			return Change{}, err
 		}
 		o.BegunBy(request)

@@ -465,3 +465,51 @@ func together(n int, run func(i int)) {
 	close(start)
 	group.Wait()
 }
+
+// What follows from a confirmation is done with it, and nobody looks at the order again; if it was not done, somebody does.
+func TestNothingIsPlannedForAnOrderThatIsDone(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fails string
+		want  int
+	}{
+		"done":                         {"", 0},
+		"the cart is away":             {"carts.RemovePurchased", 1},
+		"the stock is away":            {"stock.Confirm", 1},
+		"the plan can't be taken back": {"orders.Unplan", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			process := s.process(Faults{Before: func(call string) error {
+				if call == tc.fails {
+					return errors.New("away")
+				}
+				return nil
+			}})
+			placed, err := process.Place(s.ctx(t), s.wish(tokOK))
+			if err != nil || placed.Order.Status != domain.Confirmed {
+				t.Fatalf("%+v, %v", placed, err)
+			}
+			if plans := s.store.Plans(); len(plans) != tc.want {
+				t.Errorf("planned: %v, want %d", plans, tc.want)
+			}
+			s.work(t, s.healthy(), time.Minute)
+			s.agrees(t)
+			if left := len(s.carts.Of(s.customer)); left != 0 {
+				t.Errorf("%d lines are left in the cart", left)
+			}
+		})
+	}
+}
+
+// No provider has to do with what is paid at the door.
+func TestCashHasNoProvider(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	wish := s.wish("")
+	wish.Method = domain.CashOnDelivery
+	if got := s.place(t, wish).Order; got.Status != domain.Confirmed || got.Payment.Provider != "" {
+		t.Errorf("the order is %s, its provider %q", got.Status, got.Payment.Provider)
+	}
+}

@@ -102,6 +102,9 @@ type OrderStore interface {
 	// is cancelled or discarded is given back with it. With a zero lease it returns domain.ErrBusy if somebody holds one; else
 	// ErrLeaseLost unless the lease is still that. decide may be called again.
 	Decide(ctx context.Context, id uuid.UUID, held Lease, decide func(*domain.Order) (Change, error)) (*domain.Order, Lease, error)
+	// Unplan forgets the planned look at an order, if the order still is of a version: nothing is left to do for it. A crash may
+	// undo that, and then the look finds nothing to do.
+	Unplan(ctx context.Context, id uuid.UUID, version int64) error
 	// Order returns an order, or domain.ErrOrderMissing.
 	Order(ctx context.Context, id uuid.UUID) (*domain.Order, error)
 }

@@ -18,9 +18,12 @@ type RefundOrder struct {
 	Key     string `json:"-"`
 	OrderID uuid.UUID
 	Amount  int64 // minor units; 0 for none
-	Items   []domain.RefundedItem
-	Reason  string
-	Restock bool
+	// Currency is that of the amount, if its sender has said it. It is left out of the fingerprint where it was not: keys that
+	// were used before one could be given keep theirs.
+	Currency string `json:",omitempty"`
+	Items    []domain.RefundedItem
+	Reason   string
+	Restock  bool
 }
 
 // Refund gives money back. It is written down before the provider is asked, so that whatever stops it, Settle goes on with it
@@ -49,7 +52,7 @@ func (c *Checkout) refund(ctx context.Context, caller auth.Principal, wish Refun
 			return Change{}, nil
 		}
 		refund, err := o.Refund(domain.RefundWish{
-			ID: request, Amount: wish.Amount, Items: wish.Items, Reason: wish.Reason, Restock: wish.Restock, By: caller.UserID,
+			ID: request, Amount: wish.Amount, Currency: wish.Currency, Items: wish.Items, Reason: wish.Reason, Restock: wish.Restock, By: caller.UserID,
 		}, c.now())
 		if err != nil {
 			return Change{}, err
@@ -133,7 +136,7 @@ func (c *Checkout) giveBack(ctx context.Context, order *domain.Order, only ...uu
 func (c *Checkout) giveBackOne(ctx context.Context, order *domain.Order, refund domain.Refund) (*domain.Order, error) {
 	if refund.Status == domain.RefundPending {
 		payment := order.PaymentKey()
-		_, err := c.payments.Refund(ctx, payment, payment+":refund:"+refund.ID.String(), refund.Amount)
+		_, err := c.payments.of(order).Refund(ctx, payment, payment+":refund:"+refund.ID.String(), refund.Amount)
 		if err != nil && apperr.KindOf(err) != apperr.Conflict {
 			return order, fmt.Errorf("give the money back: %w", err)
 		}

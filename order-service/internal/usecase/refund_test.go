@@ -362,3 +362,21 @@ func TestRefundSurvivesAccidents(t *testing.T) {
 		}
 	})
 }
+
+// An amount in another currency than the order's is no amount of it.
+func TestRefundInAnotherCurrency(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.place(t, s.wish(tokOK)).Order
+	wish := usecase.RefundOrder{OrderID: o.ID, Amount: 100, Currency: "USD", Reason: "late"}
+	_, err := s.healthy().Refund(s.ctx(t), staff, wish)
+	if v := refused(t, err, apperr.ValidationFailed()).Violations; len(v) != 1 || v[0].Location != "amount.currency" {
+		t.Errorf("violations: %+v", v)
+	}
+	wish.Currency = "EUR"
+	back, err := s.healthy().Refund(s.ctx(t), staff, wish)
+	if err != nil || back.Order.GivenBack().Amount() != 100 {
+		t.Errorf("given back: %v, error %v", back.Order.GivenBack(), err)
+	}
+	s.agrees(t)
+}

@@ -151,15 +151,15 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 
 // recover goes on with a checkout by what the provider knows of its payment.
 func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease) error {
-	payment, err := c.payments.Find(ctx, order.PaymentKey())
+	payment, err := c.payments.of(order).Find(ctx, order.PaymentKey())
 	if err == nil && payment.Status == ProviderPending && c.now().Sub(order.Snapshot().UpdatedAt) > longestPayment {
-		payment, err = c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+		payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
 	}
 	if err == nil && payment.Status == ProviderAuthorized {
 		// The pieces may have gone to others if it took very long. Nothing is captured for what can't be delivered.
 		err = c.stock.Reserve(ctx, order.ID(), lease.Epoch, linesOf(order), reservationTTL)
 		if errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded) {
-			payment, err = c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+			payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
 		}
 	}
 	if err != nil {
@@ -210,7 +210,7 @@ func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain
 	case domain.PaymentPending, domain.PaymentAuthorized: // what was captured is a refund by now
 		status = domain.PaymentVoided
 		if order.Payment().Method == domain.Card {
-			payment, err := c.payments.Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+			payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
 			if err != nil {
 				return order, fmt.Errorf("reverse the payment: %w", err)
 			}

@@ -251,7 +251,9 @@ func (x *Cart) GetStale() bool {
 type GetCartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of a guest; ignored for a signed-in user.
-	CartToken     string `protobuf:"bytes,1,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
+	CartToken string `protobuf:"bytes,1,opt,name=cart_token,json=cartToken,proto3" json:"cart_token,omitempty"`
+	// Answer at the last known prices, as a stale cart, and ask product-service for none: for those who ask it themselves.
+	AsKnown       bool `protobuf:"varint,2,opt,name=as_known,json=asKnown,proto3" json:"as_known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +293,13 @@ func (x *GetCartRequest) GetCartToken() string {
 		return x.CartToken
 	}
 	return ""
+}
+
+func (x *GetCartRequest) GetAsKnown() bool {
+	if x != nil {
+		return x.AsKnown
+	}
+	return false
 }
 
 type GetCartResponse struct {
@@ -1038,10 +1047,11 @@ const file_cart_v1_cart_proto_rawDesc = "" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12<\n" +
 	"\fprices_as_of\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"pricesAsOf\x12\x14\n" +
-	"\x05stale\x18\b \x01(\bR\x05stale\"9\n" +
+	"\x05stale\x18\b \x01(\bR\x05stale\"T\n" +
 	"\x0eGetCartRequest\x12'\n" +
 	"\n" +
-	"cart_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartToken\"4\n" +
+	"cart_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tcartToken\x12\x19\n" +
+	"\bas_known\x18\x02 \x01(\bR\aasKnown\"4\n" +
 	"\x0fGetCartResponse\x12!\n" +
 	"\x04cart\x18\x01 \x01(\v2\r.cart.v1.CartR\x04cart\"\xba\x01\n" +
 	"\x0eAddItemRequest\x12'\n" +

@@ -2447,8 +2447,10 @@ type RefundOrderRequest struct {
 	Restock bool            `protobuf:"varint,5,opt,name=restock,proto3" json:"restock,omitempty"`
 	// The same key again answers the first result. Empty for no protection.
 	IdempotencyKey string `protobuf:"bytes,6,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of the amount. Empty for the order's; any other is refused.
+	Currency      string `protobuf:"bytes,7,opt,name=currency,proto3" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RefundOrderRequest) Reset() {
@@ -2519,6 +2521,13 @@ func (x *RefundOrderRequest) GetRestock() bool {
 func (x *RefundOrderRequest) GetIdempotencyKey() string {
 	if x != nil {
 		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *RefundOrderRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
 	}
 	return ""
 }
@@ -3628,7 +3637,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"if_version\x18\x05 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
 	"\v_if_version\"?\n" +
 	"\x16SetOrderStatusResponse\x12%\n" +
-	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\x93\x02\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\xb8\x02\n" +
 	"\x12RefundOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12$\n" +
 	"\x06amount\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x00R\x06amount\x88\x01\x01\x126\n" +
@@ -3636,7 +3645,8 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x18\n" +
 	"\arestock\x18\x05 \x01(\bR\arestock\x121\n" +
-	"\x0fidempotency_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKeyB\t\n" +
+	"\x0fidempotency_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKey\x12#\n" +
+	"\bcurrency\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x03R\bcurrencyB\t\n" +
 	"\a_amount\"X\n" +
 	"\x13RefundOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +

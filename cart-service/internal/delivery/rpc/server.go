@@ -23,7 +23,11 @@ func Register(r grpc.ServiceRegistrar, carts *usecase.Carts, purchases *usecase.
 }
 
 func (s *server) GetCart(ctx context.Context, req *cartv1.GetCartRequest) (*cartv1.GetCartResponse, error) {
-	view, err := s.carts.Get(ctx, req.GetCartToken())
+	get := s.carts.Get
+	if req.GetAsKnown() {
+		get = s.carts.AsKnown
+	}
+	view, err := get(ctx, req.GetCartToken())
 	if err != nil {
 		return nil, err
 	}

@@ -243,6 +243,17 @@ func TestCartOfACustomer(t *testing.T) {
 	want.Items[0].UnitPrice, want.Items[0].LineTotal, want.Items[0].PriceChanged = eur(450), eur(900), true
 	want.Subtotal = eur(1500)
 	compare(want, read.GetCart())
+	// To buy what is in it, it needs no prices, and product-service is not asked for any.
+	s.products.sell(cheese, 470, 10)
+	known, err := s.orders.GetCart(ctx, &cartv1.GetCartRequest{AsKnown: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range want.Items {
+		item.Available = false
+	}
+	want.Stale = true
+	compare(want, known.GetCart())
 
 	removed, err := s.gateway.RemoveItem(ctx, &cartv1.RemoveItemRequest{ProductId: bread})
 	if err != nil || len(removed.GetCart().GetItems()) != 1 || removed.GetCart().GetVersion() != 4 {

@@ -58,7 +58,7 @@ func (l *Ledger) Authorize(key string, request AuthorizeRequest) (Answer, error)
 		does := outcomes[request.Token]
 		e := Entry{
 			Type: does.entry, PaymentID: "pay_" + strings.ToLower(rand.Text()), Reference: request.Reference,
-			Amount: request.Amount, Currency: request.Currency, FailureCode: does.failureCode,
+			Amount: request.Amount, Currency: request.Currency, FailureCode: does.failureCode, NoRefunds: does.keeps,
 			Key: key, Fingerprint: mark,
 		}
 		if does.entry == Pending {
@@ -113,6 +113,8 @@ func (l *Ledger) Refund(key, paymentID string, amount int64) (Answer, error) {
 		switch {
 		case p.Captured == 0:
 			return Entry{}, stateConflict(p.ref())
+		case p.noRefunds:
+			return Entry{}, conflict(CodeRefundRefused, "the bank does not take the money back", p.ref())
 		case amount > p.Captured-p.Refunded:
 			return Entry{}, conflict(CodeRefundExceedsPayment, "more than is left of the captured amount", p.ref())
 		}

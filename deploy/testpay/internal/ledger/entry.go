@@ -33,6 +33,7 @@ type Entry struct {
 	Released    int64      `json:"released,omitempty"` // the part of an authorization that a smaller capture gave up
 	FailureCode string     `json:"failure_code,omitempty"`
 	DueAt       *time.Time `json:"due_at,omitempty"`     // when a pending payment becomes authorized
+	NoRefunds   bool       `json:"no_refunds,omitempty"` // of an authorization: every refund of it is refused
 	ClosedKey   string     `json:"closed_key,omitempty"` // the authorization key that a void-by-key closed
 }
 

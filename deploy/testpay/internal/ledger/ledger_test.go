@@ -189,6 +189,28 @@ func TestStates(t *testing.T) {
 	wantCode(t, err, ledger.CodeNotFound)
 }
 
+func TestRefundsThatAreRefusedForGood(t *testing.T) {
+	t.Parallel()
+	path, c, l := setup(t)
+	p := authorize(t, l, "a", "tok_refund_refused")
+	if _, err := l.Capture("c", p.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // also after a restart
+		for _, amount := range []int64{1, p.Amount} {
+			_, err := l.Refund("r", p.ID, amount)
+			wantCode(t, err, ledger.CodeRefundRefused)
+		}
+		if got, err := l.Payment(p.ID); err != nil || got.Status != ledger.StatusCaptured || got.Refunded != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = open(t, path, c)
+	}
+}
+
 func TestVoidByKey(t *testing.T) {
 	t.Parallel()
 	path, c, l := setup(t)

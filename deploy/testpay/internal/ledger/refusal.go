@@ -25,6 +25,7 @@ const (
 	CodeNotCaptured          = "payment_not_captured"
 	CodeExceedsAuthorization = "capture_exceeds_authorization"
 	CodeRefundExceedsPayment = "refund_exceeds_payment"
+	CodeRefundRefused        = "refund_refused"
 )
 
 // Refusal is the error of a call that changed nothing. It is not kept under the call's key: the same call is judged

@@ -24,7 +24,8 @@ type state struct {
 // account is a payment with what only the ledger needs to know about it.
 type account struct {
 	Payment
-	key string // of the authorize call
+	key       string // of the authorize call
+	noRefunds bool
 }
 
 // call is a served call that had an effect: its answer is given again to whoever repeats it.
@@ -58,7 +59,7 @@ func (s *state) apply(e Entry) (Answer, error) {
 			s.unnotified = append(s.unnotified, p.ID)
 			break
 		}
-		p = &account{key: e.Key, Payment: Payment{
+		p = &account{key: e.Key, noRefunds: e.NoRefunds, Payment: Payment{
 			ID: e.PaymentID, Reference: e.Reference, Amount: e.Amount, Currency: e.Currency,
 			Status: Status(e.Type), FailureCode: e.FailureCode, CreatedAt: e.At,
 		}}
@@ -153,6 +154,9 @@ func (s *state) check(e Entry) error {
 			return errors.New("closes the key of another payment")
 		}
 	case Refunded:
+		if p.noRefunds {
+			return errors.New("refund of a payment that is never given back")
+		}
 		if e.Amount <= 0 || e.Amount > p.Captured-p.Refunded {
 			return fmt.Errorf("refund of %d with %d captured and %d refunded", e.Amount, p.Captured, p.Refunded)
 		}

@@ -6,6 +6,8 @@ type outcome struct {
 	failureCode string
 	// silent: the authorization is made, but the caller's first attempt never hears of it.
 	silent bool
+	// keeps: what is taken is never given back. The bank refuses every refund, as of a card that was closed meanwhile.
+	keeps bool
 }
 
 // The failure codes of declined payments.
@@ -23,4 +25,5 @@ var outcomes = map[string]outcome{
 	"tok_error":              {entry: Declined, failureCode: ProcessingFailed},
 	"tok_timeout":            {entry: Authorized, silent: true},
 	"tok_late":               {entry: Pending},
+	"tok_refund_refused":     {entry: Authorized, keeps: true},
 }

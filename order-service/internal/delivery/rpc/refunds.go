@@ -43,7 +43,7 @@ func toRefundOrder(req *orderv1.RefundOrderRequest) (usecase.RefundOrder, error)
 		return usecase.RefundOrder{}, err
 	}
 	wish := usecase.RefundOrder{
-		Key: req.GetIdempotencyKey(), OrderID: id, Amount: req.GetAmount(), Reason: req.GetReason(), Restock: req.GetRestock(),
+		Key: req.GetIdempotencyKey(), OrderID: id, Amount: req.GetAmount(), Currency: req.GetCurrency(), Reason: req.GetReason(), Restock: req.GetRestock(),
 	}
 	for i, item := range req.GetItems() {
 		itemID, err := toID(fmt.Sprintf("items[%d].item_id", i), item.GetItemId())

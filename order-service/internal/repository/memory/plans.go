@@ -48,6 +48,19 @@ func (s *Store) Due(now time.Time) []uuid.UUID {
 	return due
 }
 
+// Unplan implements usecase.OrderStore.
+func (s *Store) Unplan(ctx context.Context, orderID uuid.UUID, version int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.orders[orderID]; ok && r.order.Version == version {
+		delete(s.plans, orderID)
+	}
+	return nil
+}
+
 // PlanAgain plans a look at an order, unless a sooner one is planned.
 func (s *Store) PlanAgain(orderID uuid.UUID, at time.Time) {
 	s.mu.Lock()

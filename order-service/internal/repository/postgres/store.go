@@ -162,6 +162,19 @@ func (s *Store) insertJob(ctx context.Context, tx pgx.Tx, orderID uuid.UUID, at 
 	return planned.Job.ID, nil
 }
 
+// Unplan implements usecase.OrderStore, in one statement that nobody waits for to be on the disk: there is no harm in losing it.
+// A job that is running meanwhile ends by itself. The order goes on naming the job, and whoever replaces it finds none.
+func (s *Store) Unplan(ctx context.Context, id uuid.UUID, version int64) error {
+	_, err := s.pool.Exec(ctx, `
+		DELETE FROM river_job
+		WHERE id = (SELECT settle_job FROM orders WHERE id = $1 AND version = $2) AND state IN ('available', 'scheduled', 'retryable')
+			AND set_config('synchronous_commit', 'off', true) IS NOT NULL`, id, version)
+	if err != nil {
+		return fmt.Errorf("delete the planned settlement: %w", err)
+	}
+	return nil
+}
+
 // Planned returns when the order is looked at next, and whether it is: for tests and operators.
 func (s *Store) Planned(ctx context.Context, id uuid.UUID) (time.Time, bool, error) {
 	var at time.Time

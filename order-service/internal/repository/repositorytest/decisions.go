@@ -221,3 +221,29 @@ func plans(t *testing.T, s Store) {
 		expectPlan(t, s, o.ID(), step.want)
 	}
 }
+
+func unplan(t *testing.T, s Store) {
+	o := newOrder(t, uuid.New(), noon)
+	begin(t, s, o)
+	at := later().Add(time.Hour)
+	decide(t, s, o.ID(), usecase.Lease{}, usecase.Change{Settle: usecase.Plan{At: at}})
+	before := read(t, s, o.ID())
+	for _, version := range []int64{before.Version - 1, before.Version + 1} {
+		if err := s.Unplan(t.Context(), o.ID(), version); err != nil {
+			t.Fatal(err)
+		}
+		expectPlan(t, s, o.ID(), at) // somebody has changed the order, and planned for that
+	}
+	if err := s.Unplan(t.Context(), uuid.New(), before.Version); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Unplan(t.Context(), o.ID(), before.Version); err != nil {
+			t.Fatal(err)
+		}
+		expectPlan(t, s, o.ID(), zero)
+	}
+	expect(t, "order", read(t, s, o.ID()), before)
+	decide(t, s, o.ID(), usecase.Lease{}, usecase.Change{Settle: usecase.Plan{At: at}})
+	expectPlan(t, s, o.ID(), at)
+}

@@ -53,6 +53,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		"decide: one of many takes a lease":           oneTakesTheLease,
 		"decide: an error changes nothing":            errorChangesNothing,
 		"decide: plans":                               plans,
+		"unplan: what is as it was":                   unplan,
 		"outcome: an order, kept once":                outcomeOfOrder,
 		"outcome: an error with its details":          outcomeOfError,
 		"refund: no more than was paid":               refundsNeverExceed,
