@@ -11,7 +11,7 @@ import (
 )
 
 // MaxEndpoints is how many endpoints there may be: each makes one more row and one more call of every event.
-const MaxEndpoints = 50
+const MaxEndpoints = 100
 
 // EndpointStatus says whether an endpoint is sent anything.
 type EndpointStatus string
