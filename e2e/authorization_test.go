@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -98,7 +100,7 @@ var refusalCodes = map[int]string{
 // request is what a visitor sends.
 type request struct {
 	id      string // goes into the path
-	item    string // {item_id}, where it is the second id of the path
+	item    string // {item_id} or {delivery_id}, where it is the second id of the path
 	body    any
 	headers []string
 }
@@ -228,6 +230,16 @@ var decisions = map[string]decision{
 		return request{body: shop.Coupon{Code: "E2E-" + uuid.NewString(), Type: "percent", Value: 10}}
 	}},
 
+	"GET /webhook-endpoints":         {rule: "admin", ask: plain},
+	"GET /webhook-endpoints/{id}":    {rule: "admin", ask: anEndpoint(nil)},
+	"PATCH /webhook-endpoints/{id}":  {rule: "admin", ask: anEndpoint(map[string]any{"status": "disabled"})},
+	"DELETE /webhook-endpoints/{id}": {rule: "admin", ask: anEndpoint(nil)},
+	"POST /webhook-endpoints": {rule: "admin", ask: func(c scene) request {
+		return request{body: map[string]any{"url": nobodyThere}}
+	}},
+	"GET /webhook-endpoints/{id}/deliveries":                          {rule: "admin", ask: anEndpoint(nil)},
+	"POST /webhook-endpoints/{id}/deliveries/{delivery_id}/redeliver": {rule: "admin", ask: aDelivery},
+
 	"GET //healthz": {rule: "anonymous", ask: plain},
 	"GET //readyz":  {rule: "anonymous", ask: plain},
 }
@@ -281,6 +293,36 @@ func aCoupon(body any) func(scene) request {
 	return func(c scene) request {
 		return request{id: c.s.NewCoupon(c.t, shop.Coupon{Type: "percent", Value: 10}).ID, body: body}
 	}
+}
+
+// nobodyThere is where nothing listens, so that what is sent there is over soon.
+const nobodyThere = "http://127.0.0.1:1/"
+
+func anEndpoint(body any) func(scene) request {
+	return func(c scene) request {
+		return request{id: c.s.NewEndpoint(c.t, nobodyThere, "order.refunded").ID, body: body}
+	}
+}
+
+// aDelivery is of the creation of an order, to an endpoint that nothing more is sent to: nothing changes by itself afterwards.
+func aDelivery(c scene) request {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	c.t.Cleanup(receiver.Close)
+	endpoint := c.s.NewEndpoint(c.t, receiver.URL, "order.created")
+	anOrder(nil)(c)
+	change := map[string]any{"events": []string{"order.refunded"}}
+	shop.Want[shop.Endpoint](c.t, http.StatusOK, c.s.Admin(c.t).Do(http.MethodPatch, "/webhook-endpoints/"+endpoint.ID, change))
+	var deliveries []shop.Delivery
+	shop.Await(c.t, 10*time.Second, func() error {
+		deliveries = c.s.Deliveries(c.t, endpoint.ID)
+		for _, d := range deliveries {
+			if d.Status != "delivered" {
+				return fmt.Errorf("delivery %+v", d)
+			}
+		}
+		return nil
+	})
+	return request{id: endpoint.ID, item: deliveries[0].ID}
 }
 
 // cell is one of the matrix.
@@ -425,7 +467,7 @@ func each(t *testing.T, name string, cells [][]*cell, run func(*testing.T, *cell
 func (c *cell) send(me *shop.Customer) *shop.Answer {
 	path := c.operation.path
 	if c.request.item != "" {
-		path = strings.Replace(path, "{item_id}", c.request.item, 1)
+		path = strings.NewReplacer("{item_id}", c.request.item, "{delivery_id}", c.request.item).Replace(path)
 	}
 	if before, rest, found := strings.Cut(path, "{"); found {
 		_, after, _ := strings.Cut(rest, "}")

@@ -25,6 +25,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"order-service is killed in the middle of a checkout", killedInACheckout},
 		{"order-service is killed while twenty connections use one key", killedUnderOneKey},
+		{"order-service is killed while it sends an event", killedWhileSending},
 		{"product-service is down", withoutProductService},
 		{"user-service is down", withoutUserService},
 		{"cart-service is down", withoutCartService},

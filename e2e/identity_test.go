@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"shop.example/e2e/internal/shop"
@@ -145,16 +146,27 @@ var methods = map[protoreflect.FullName]caller{
 	"order.v1.CouponService.CreateCoupon": theAdmins,
 	"order.v1.CouponService.UpdateCoupon": theAdmins,
 	"order.v1.CouponService.DeleteCoupon": theAdmins,
+
+	"order.v1.WebhookService.ListWebhookEndpoints":  theAdmins,
+	"order.v1.WebhookService.GetWebhookEndpoint":    theAdmins,
+	"order.v1.WebhookService.CreateWebhookEndpoint": theAdmins,
+	"order.v1.WebhookService.UpdateWebhookEndpoint": theAdmins,
+	"order.v1.WebhookService.DeleteWebhookEndpoint": theAdmins,
+	"order.v1.WebhookService.ListWebhookDeliveries": theAdmins,
+	"order.v1.WebhookService.RedeliverWebhook":      theAdmins,
 }
 
-// methodsOf are the methods of a service, as its contract lists them.
+// methodsOf are the methods of a service, as all files of its contract list them.
 func methodsOf(server string) (all []protoreflect.MethodDescriptor) {
-	services := servers[server].Services()
-	for i := range services.Len() {
-		for j := range services.Get(i).Methods().Len() {
-			all = append(all, services.Get(i).Methods().Get(j))
+	protoregistry.GlobalFiles.RangeFilesByPackage(servers[server].Package(), func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				all = append(all, methods.Get(j))
+			}
 		}
-	}
+		return true
+	})
 	return all
 }
 

@@ -30,6 +30,7 @@ import (
 	"shop.example/platform/postgres"
 	"shop.example/platform/telemetry"
 	"shop.example/platform/token"
+	orderv1 "shop.example/proto/order/v1"
 )
 
 const service = "order-service"
@@ -57,12 +58,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type settings struct {
 	config.Service
 	PaymentSettings
+	WebhookSettings
 	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
 	UserService    string `env:"USER_SERVICE_ADDR,required,notEmpty"`
 	ProductService string `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
 	CartService    string `env:"CART_SERVICE_ADDR,required,notEmpty"`
 	Currency       string `env:"CURRENCY" envDefault:"EUR"`
 	Shipping       string `env:"SHIPPING_METHODS"` // JSON; see shipping.go
+}
+
+// Validate is called by config.Load.
+func (s *settings) Validate() error {
+	return errors.Join(s.PaymentSettings.Validate(), s.WebhookSettings.Validate())
 }
 
 func serve(ctx context.Context, out io.Writer) error {
@@ -125,7 +132,11 @@ func serve(ctx context.Context, out io.Writer) error {
 		Payments: payments.primary, OtherPayments: payments.others, Shipping: shipping, Now: now, Log: log,
 		StockMissing: countMissing,
 	})
-	workers, err := jobs.Component(pool, checkout, store, log)
+	webhooks, deliverer, err := cfg.webhooks(store, log)
+	if err != nil {
+		return err
+	}
+	workers, err := jobs.Component(pool, checkout, store, log, jobs.WithWebhooks(deliverer, store, log))
 	if err != nil {
 		return err
 	}
@@ -143,6 +154,7 @@ func serve(ctx context.Context, out io.Writer) error {
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 	}, func(r grpc.ServiceRegistrar) {
 		rpc.Register(r, checkout, usecase.NewQueries(store, shipping), usecase.NewCoupons(store, store, now), usecase.NewEvents(payments.readers, store))
+		orderv1.RegisterWebhookServiceServer(r, rpc.NewWebhookServer(webhooks))
 	})
 	if err != nil {
 		return err

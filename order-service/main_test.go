@@ -41,7 +41,8 @@ func environment(t *testing.T, databaseURL string) string {
 		// Port 1: nothing listens there.
 		"USER_SERVICE_ADDR": "127.0.0.1:1", "PRODUCT_SERVICE_ADDR": "127.0.0.1:1", "CART_SERVICE_ADDR": "127.0.0.1:1",
 		"TESTPAY_URL": "http://127.0.0.1:1", "TESTPAY_API_KEY": "hunter2", "TESTPAY_WEBHOOK_SECRET": "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==",
-		"TLS_CERT_FILE": files.CertFile, "TLS_KEY_FILE": files.KeyFile, "TLS_CA_FILE": files.CAFile,
+		"WEBHOOK_SECRET": "hunter2hunter2hunter2hunter2hunter2",
+		"TLS_CERT_FILE":  files.CertFile, "TLS_KEY_FILE": files.KeyFile, "TLS_CA_FILE": files.CAFile,
 	} {
 		t.Setenv(name, value)
 	}
@@ -84,7 +85,7 @@ func TestProgram(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the program does not start")
 	}
-	for _, secret := range []string{"DATABASE_URL", "TESTPAY_API_KEY", "TESTPAY_WEBHOOK_SECRET"} {
+	for _, secret := range []string{"DATABASE_URL", "TESTPAY_API_KEY", "TESTPAY_WEBHOOK_SECRET", "WEBHOOK_SECRET"} {
 		if _, ok := os.LookupEnv(secret); ok {
 			t.Errorf("%s is still in the environment", secret)
 		}
@@ -152,6 +153,9 @@ func TestMistakesStopTheStart(t *testing.T) {
 		{"an address of the provider that is none", "", "TESTPAY_URL", "127.0.0.1:8090", "TESTPAY_URL"},
 		{"no key of the provider", "", "TESTPAY_API_KEY", "", "TESTPAY_API_KEY"},
 		{"a secret of the provider that is none", "", "TESTPAY_WEBHOOK_SECRET", "hunter2", "TESTPAY_WEBHOOK_SECRET"},
+		{"no secret of webhooks", "", "WEBHOOK_SECRET", "", "WEBHOOK_SECRET"},
+		{"a secret of webhooks that can be guessed", "", "WEBHOOK_SECRET", "hunter2", "WEBHOOK_SECRET"},
+		{"webhooks half private", "", "WEBHOOK_ALLOW_PRIVATE", "half", "WEBHOOK_ALLOW_PRIVATE"},
 		{"no certificate", "", "TLS_CERT_FILE", "absent.pem", "absent.pem"},
 		{"no such level", "", "LOG_LEVEL", "loud", "LOG_LEVEL"},
 		{"no such command", "dance", "LOG_LEVEL", "info", "usage"},

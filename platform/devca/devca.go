@@ -39,6 +39,8 @@ const (
 	TestpayKeyFile = "testpay-api-key" // text, without a line break
 	// TestpayWebhookFile is what the test payment provider signs its events with, in the form of Standard Webhooks.
 	TestpayWebhookFile = "testpay-webhook-secret"
+	// WebhookFile is what the secrets of webhook endpoints are derived from; text, without a line break.
+	WebhookFile = "webhook-secret"
 )
 
 const (
@@ -99,6 +101,9 @@ func Create(dir string, services []string) error {
 	}
 	if err := ensureRandom(filepath.Join(dir, TestpayWebhookFile), webhookSecret); err != nil {
 		return fmt.Errorf("create the webhook secret of the test payment provider: %w", err)
+	}
+	if err := ensureRandom(filepath.Join(dir, WebhookFile), base64.RawURLEncoding.EncodeToString); err != nil {
+		return fmt.Errorf("create the secret of webhook endpoints: %w", err)
 	}
 	return nil
 }

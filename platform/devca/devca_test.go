@@ -77,7 +77,7 @@ func TestCreate(t *testing.T) {
 		"ca.pem": 0o644, "ca-key.pem": 0o600,
 		"user-service.pem": 0o644, "user-service-key.pem": 0o600,
 		"order-service.pem": 0o644, "order-service-key.pem": 0o600,
-		"signing.pem": 0o600, "cart-token.key": 0o600, "testpay-api-key": 0o600, "testpay-webhook-secret": 0o600,
+		"signing.pem": 0o600, "cart-token.key": 0o600, "testpay-api-key": 0o600, "testpay-webhook-secret": 0o600, "webhook-secret": 0o600,
 	}
 	if diff := cmp.Diff(want, modes); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)

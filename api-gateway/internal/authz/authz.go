@@ -116,6 +116,14 @@ var Table = map[string]Rule{
 	"update-coupon": Admin,
 	"delete-coupon": Admin,
 
+	"list-webhook-endpoints":  Admin,
+	"create-webhook-endpoint": Admin,
+	"get-webhook-endpoint":    Admin,
+	"update-webhook-endpoint": Admin,
+	"delete-webhook-endpoint": Admin,
+	"list-webhook-deliveries": Admin,
+	"redeliver-webhook":       Admin,
+
 	"get-liveness":  Anonymous,
 	"get-readiness": Anonymous,
 }

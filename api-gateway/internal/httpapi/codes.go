@@ -72,7 +72,9 @@ var failures = map[string]failure{
 		status: http.StatusConflict, detail: "The coupon has been used up.",
 		errors: []FieldError{{Location: "body.coupon_code", Message: "has been used as often as it may be"}},
 	},
-	"code_taken": {status: http.StatusConflict, detail: "Another coupon has this code."},
+	"code_taken":                {status: http.StatusConflict, detail: "Another coupon has this code."},
+	"webhook_endpoint_limit":    {status: http.StatusUnprocessableEntity, detail: "There are as many webhook endpoints as there may be. Delete one first."},
+	"webhook_endpoint_disabled": {status: http.StatusConflict, detail: "The webhook endpoint is disabled, so nothing is sent to it."},
 	"out_of_stock": {
 		status: http.StatusConflict, detail: "There is not enough in stock.",
 		errors: []FieldError{{Location: "body.items[0]", Message: "only 1 is left", members: map[string]any{"product_id": exampleProductID, "available": 1}}},

@@ -15,6 +15,7 @@ const (
 	exampleUserID     = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e31"
 	exampleItemID     = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e41"
 	exampleRefundID   = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e51"
+	exampleDeliveryID = "01980f5e-8c4a-7c7e-9f3e-5b1d2a6c4e61"
 	exampleJWT        = "header.payload.signature"
 	exampleOpaque     = "an-opaque-string"
 	exampleRequestID  = "5f0e6f3a-54c1-4d1e-8f53-0d6f6ff1c1de"
@@ -183,6 +184,28 @@ var exampleEndedCoupon = func() Coupon {
 	return c
 }()
 
+var exampleEndpoint = WebhookEndpoint{
+	ID: exampleID, URL: "https://erp.example/shop-events", Events: []string{"order.confirmed"}, Status: "active",
+	CreatedAt: exampleTime, UpdatedAt: exampleTime, Version: 1,
+}
+
+var exampleDisabledEndpoint = func() WebhookEndpoint {
+	e := exampleEndpoint
+	e.Status, e.UpdatedAt, e.Version = "disabled", exampleLater, 2
+	return e
+}()
+
+var exampleDelivery = WebhookDelivery{
+	ID: exampleDeliveryID, EventID: exampleRefundID, EventType: "order.confirmed", OrderID: exampleID, Status: "delivered", Attempts: 1,
+	LastStatus: new(int32(204)), LastAttemptAt: &exampleLater, CreatedAt: exampleTime,
+}
+
+var exampleRedelivery = func() WebhookDelivery {
+	d := exampleDelivery
+	d.Status, d.NextAttemptAt = "pending", &exampleExpiry
+	return d
+}()
+
 var exampleReady = Readiness{Ready: true, Dependencies: []Dependency{{Name: "user-service", Up: true, Optional: true, Since: exampleTime}}}
 
 var exampleUnready = Readiness{Draining: true, Dependencies: exampleReady.Dependencies}
@@ -199,6 +222,8 @@ var examples = func() map[reflect.Type]any {
 		pageOf(exampleStockAdjustment),
 		exampleCart, List[ShippingMethod]{Items: []ShippingMethod{exampleShippingMethod}}, exampleOrder, pageOf(exampleOrder),
 		exampleQuote, exampleCoupon, pageOf(exampleCoupon),
+		exampleEndpoint, pageOf(exampleEndpoint), NewWebhookEndpoint{exampleEndpoint, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw8tYVb4k1mDQ="},
+		exampleDelivery, pageOf(exampleDelivery),
 		Liveness{Status: "alive"}, exampleReady,
 	} {
 		all[reflect.TypeOf(example)] = example

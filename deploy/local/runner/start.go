@@ -119,6 +119,9 @@ func (s *Stack) makeKeys() error {
 	if err == nil {
 		s.plan.testpayWebhook, err = readLine(s.plan.data.at("keys", devca.TestpayWebhookFile))
 	}
+	if err == nil {
+		s.plan.webhookSecret, err = readLine(s.plan.data.at("keys", devca.WebhookFile))
+	}
 	return step.finish(err, "%s", s.plan.data.at("keys"))
 }
 

@@ -62,6 +62,8 @@ var services = []service{
 			"PRODUCT_SERVICE_ADDR": p.grpc(productService), "CART_SERVICE_ADDR": p.grpc(cartService),
 			"PAYMENT_PROVIDER": "test", "TESTPAY_URL": "http://" + p.instancesOf(testpay)[0].http, "TESTPAY_API_KEY": p.testpayKey,
 			"TESTPAY_WEBHOOK_SECRET": p.testpayWebhook,
+			// Receivers that are being developed run on this machine, too.
+			"WEBHOOK_SECRET": p.webhookSecret, "WEBHOOK_ALLOW_PRIVATE": "true",
 		}
 	}},
 	{gateway, "api-gateway", 5, func(p *plan, i instance) map[string]string {
@@ -111,6 +113,7 @@ type plan struct {
 	secrets        secrets
 	testpayKey     string
 	testpayWebhook string // what the provider signs its events with
+	webhookSecret  string // what the secrets of webhook endpoints are derived from
 	postgresPort   int
 	redisPort      int
 	instances      []instance

@@ -50,13 +50,13 @@ type Sweeper interface {
 	SweepAttempts(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
-// Component works jobs from start to stop.
-func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger) (lifecycle.Component, error) {
+// Component works jobs from start to stop: those of orders, and more.
+func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger, more ...func(*river.Config)) (lifecycle.Component, error) {
 	registered := river.NewWorkers()
 	river.AddWorker(registered, &settleWorker{settler: settler})
 	river.AddWorker(registered, &checkWorker{settler: settler})
 	river.AddWorker(registered, &sweepWorker{sweeper: sweeper, now: time.Now, log: log})
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+	config := &river.Config{
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
 		Workers:      registered,
 		Logger:       slog.New(quiet{log.Handler()}),
@@ -71,7 +71,11 @@ func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.L
 			func() (river.JobArgs, *river.InsertOpts) { return job.SweepAttempts{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
 		// Done jobs are of no use but to the curious.
 		CompletedJobRetentionPeriod: time.Hour,
-	})
+	}
+	for _, add := range more {
+		add(config)
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), config)
 	if err != nil {
 		return lifecycle.Component{}, fmt.Errorf("make job workers: %w", err)
 	}

@@ -42,6 +42,8 @@ func TestEnumsMeanTheSame(t *testing.T) {
 	one(t, methods, domain.Card, domain.CashOnDelivery)
 	one(t, couponTypes, domain.PercentOff, domain.FixedOff, domain.FreeShipping)
 	one(t, couponStatuses, domain.CouponActive, domain.CouponDisabled)
+	one(t, endpointStatuses, domain.EndpointActive, domain.EndpointDisabled)
+	one(t, deliveryStatuses, domain.DeliveryPending, domain.DeliveryDelivered, domain.DeliveryFailed)
 	for status, want := range map[domain.Status]orderv1.OrderStatus{
 		domain.Pending: orderv1.OrderStatus_ORDER_STATUS_PENDING, domain.Shipped: orderv1.OrderStatus_ORDER_STATUS_SHIPPED,
 		domain.Refunded: orderv1.OrderStatus_ORDER_STATUS_REFUNDED,

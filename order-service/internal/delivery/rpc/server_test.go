@@ -89,6 +89,7 @@ func setup(t *testing.T) *service {
 		Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) {
 		rpc.Register(r, checkout, usecase.NewQueries(s.store, shipping), usecase.NewCoupons(s.store, s.store, now), usecase.NewEvents(map[string]usecase.EventReader{"test": greenInk{}}, s.store))
+		orderv1.RegisterWebhookServiceServer(r, rpc.NewWebhookServer(s.webhooks(t, now)))
 	})
 	if err != nil {
 		t.Fatal(err)

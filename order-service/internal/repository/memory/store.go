@@ -27,6 +27,7 @@ type Store struct {
 	checks   map[uuid.UUID]int // looks at payments that are planned
 	coupons  map[uuid.UUID]domain.Coupon
 	uses     map[uuid.UUID]use // by order
+	webhooks webhooks
 }
 
 // row is an order with its lease.
@@ -35,6 +36,8 @@ type row struct {
 	// epoch counts the leases there were; holder is the one that is out, 0 for none.
 	epoch, holder int64
 	leasedUntil   time.Time
+	// told says that the world knows the order: it can't be discarded any more.
+	told bool
 }
 
 type attemptKey struct {
@@ -53,6 +56,7 @@ func New(now func() time.Time) *Store {
 		checks:   make(map[uuid.UUID]int),
 		coupons:  make(map[uuid.UUID]domain.Coupon),
 		uses:     make(map[uuid.UUID]use),
+		webhooks: newWebhooks(),
 	}
 }
 
@@ -114,6 +118,11 @@ func (s *Store) Decide(
 	change, err := decide(order)
 	if err != nil {
 		return nil, usecase.Lease{}, err
+	}
+	if !change.Discard {
+		if err := s.tell(r, order.Snapshot()); err != nil {
+			return nil, usecase.Lease{}, err
+		}
 	}
 	s.keepOutcome(change.AttemptsOf(id), change.Outcome)
 	if change.Discard || order.Status() == domain.Cancelled {

@@ -115,6 +115,13 @@ func (s *Store) Decide(ctx context.Context, id uuid.UUID, held usecase.Lease, de
 		if change.Discard {
 			return order, deleteOrder(ctx, tx, id)
 		}
+		told := row.snapshot
+		if row.epoch == usecase.FirstLease.Epoch {
+			told = domain.Snapshot{} // until now it might have been discarded, so nobody was told of it
+		}
+		if err := s.tell(ctx, tx, told, order.Snapshot()); err != nil {
+			return nil, err
+		}
 		epoch := row.epoch + 1
 		if change.Keep > 0 {
 			lease = usecase.Lease{Epoch: epoch}

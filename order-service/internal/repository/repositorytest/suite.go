@@ -28,6 +28,12 @@ type Store interface {
 	usecase.CouponReader
 	usecase.CouponFinder
 	usecase.CheckPlanner
+	usecase.EndpointStore
+	usecase.EndpointReader
+	usecase.DeliveryReader
+	usecase.OutgoingStore
+	// PlannedDeliveries returns what is planned to be sent, the oldest first.
+	PlannedDeliveries(ctx context.Context) ([]usecase.PlannedDelivery, error)
 	// Checks returns how many looks at the payments of an order are planned.
 	Checks(ctx context.Context, orderID uuid.UUID) (int, error)
 	// Planned returns when Settle is to look at an order, and whether it is to at all.
@@ -70,6 +76,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		"list: filters and counts":                    filters,
 	}
 	maps.Copy(tests, couponTests)
+	maps.Copy(tests, webhookTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,161 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"shop.example/order-service/internal/job"
+)
+
+const (
+	// webhookWorkers is how many deliveries are under way at once. They wait for others and hold no connection meanwhile.
+	webhookWorkers = 50
+	// laneWidth is how many of them may go to one endpoint: 8 that take 50 ms each are 160 a second, and as many that hang for
+	// all their 10 s leave 42 workers to the others.
+	laneWidth = 8
+	// laneWait is how long a delivery waits for its turn in the lane of an endpoint that is quick; slow is one that has just
+	// taken longer, and whose deliveries do not wait on a worker.
+	laneWait = time.Second
+	// laneBack and laneSpread are when a delivery that had no turn comes back: within 5 to 15 s, so that those that wait for
+	// one endpoint do not come all at once.
+	laneBack, laneSpread = 5 * time.Second, 10 * time.Second
+	// eventsLive is how long events and their deliveries can be looked at and sent again. It is ten times the retries.
+	eventsLive = 30 * 24 * time.Hour
+)
+
+// Deliverer sends events; see usecase.Deliverer.
+type Deliverer interface {
+	Deliver(ctx context.Context, deliveryID uuid.UUID, round int) (again time.Duration, err error)
+}
+
+// EventSweeper forgets old events, at most limit, and returns how many they were.
+type EventSweeper interface {
+	SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error)
+}
+
+// WithWebhooks has the jobs of outbound webhooks worked too, in a queue of their own: no receiver keeps an order waiting.
+func WithWebhooks(deliverer Deliverer, sweeper EventSweeper, log *slog.Logger) func(*river.Config) {
+	return func(c *river.Config) {
+		river.AddWorker(c.Workers, &deliverWorker{deliverer: deliverer, lanes: newLanes()})
+		river.AddWorker(c.Workers, &sweepEventsWorker{sweeper: sweeper, log: log})
+		c.Queues[job.WebhookQueue] = river.QueueConfig{MaxWorkers: webhookWorkers}
+		c.PeriodicJobs = append(c.PeriodicJobs, river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
+			func() (river.JobArgs, *river.InsertOpts) { return job.SweepEvents{}, nil }, &river.PeriodicJobOpts{RunOnStart: true}))
+	}
+}
+
+type deliverWorker struct {
+	river.WorkerDefaults[job.DeliverWebhook]
+	deliverer Deliverer
+	lanes     *lanes
+}
+
+func (w *deliverWorker) Work(ctx context.Context, j *river.Job[job.DeliverWebhook]) error {
+	leave, ok := w.lanes.enter(ctx, j.Args.EndpointID)
+	if !ok {
+		return river.JobSnooze(laneBack + rand.N(laneSpread)) //nolint:gosec // it spreads load, and is no secret
+	}
+	defer leave()
+	again, err := w.deliverer.Deliver(ctx, j.Args.DeliveryID, j.Args.Round)
+	if err != nil {
+		return fmt.Errorf("deliver %s: %w", j.Args.DeliveryID, err)
+	}
+	return unlessAgain(again)
+}
+
+func (w *deliverWorker) NextRetry(j *river.Job[job.DeliverWebhook]) time.Time {
+	return nextRetry(j.JobRow)
+}
+
+// lanes bound how many deliveries are under way to each endpoint.
+type lanes struct {
+	mu  sync.Mutex
+	all map[uuid.UUID]*lane
+}
+
+// lane is the way to an endpoint. It is there as long as somebody is in it or waits for it, or it is slow.
+type lane struct {
+	slots chan struct{}
+	users int
+	slow  bool
+}
+
+func newLanes() *lanes { return &lanes{all: make(map[uuid.UUID]*lane)} }
+
+// enter takes a place on the way to an endpoint, and returns what gives it back; false if there is none, within laneWait.
+func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), ok bool) {
+	way, slow := l.join(endpointID)
+	took := func() (func(), bool) {
+		began := time.Now()
+		return func() {
+			<-way.slots
+			l.part(endpointID, way, func() { way.slow = time.Since(began) > laneWait })
+		}, true
+	}
+	select {
+	case way.slots <- struct{}{}:
+		return took()
+	default:
+	}
+	if !slow {
+		timer := time.NewTimer(laneWait)
+		defer timer.Stop()
+		select {
+		case way.slots <- struct{}{}:
+			return took()
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	l.part(endpointID, way, func() { way.slow = true })
+	return nil, false
+}
+
+func (l *lanes) join(endpointID uuid.UUID) (way *lane, slow bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	way, ok := l.all[endpointID]
+	if !ok {
+		way = &lane{slots: make(chan struct{}, laneWidth)}
+		l.all[endpointID] = way
+	}
+	way.users++
+	return way, way.slow
+}
+
+func (l *lanes) part(endpointID uuid.UUID, way *lane, learn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	learn()
+	if way.users--; way.users == 0 && !way.slow {
+		delete(l.all, endpointID)
+	}
+}
+
+type sweepEventsWorker struct {
+	river.WorkerDefaults[job.SweepEvents]
+	sweeper EventSweeper
+	log     *slog.Logger
+}
+
+func (w *sweepEventsWorker) Work(ctx context.Context, _ *river.Job[job.SweepEvents]) error {
+	before, total := time.Now().Add(-eventsLive), int64(0)
+	for {
+		n, err := w.sweeper.SweepEvents(ctx, before, sweepBatch)
+		total += n
+		if err == nil && n == sweepBatch {
+			continue
+		}
+		if total > 0 {
+			w.log.InfoContext(ctx, "old events forgotten", "count", total)
+		}
+		return err
+	}
+}
