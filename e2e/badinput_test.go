@@ -30,7 +30,7 @@ func TestBadBodies(t *testing.T) {
 	t.Parallel()
 	customer, admin, lamp := shared.NewCustomer(t), shared.Admin(t), shared.NewProduct(t, 5, 2500)
 	buy := func(change string) shop.Raw { // a good order but for the change
-		return shop.Raw(fmt.Sprintf(`{"items":[{"product_id":%q,"quantity":1}],"shipping_address":{"recipient":"E","line1":"1 Way","city":"B","country":"DE"},
+		return shop.Raw(fmt.Sprintf(`{"items":[{"product_id":%q,"quantity":1}],"shipping_address":{"recipient":"E","line1":"1 Way","city":"B","postal_code":"10115","country":"DE"},
 			"shipping_method":"standard","payment":{"method":"card","token":"tok_ok"}%s}`, lamp.ID, change))
 	}
 	item := func(quantity string) shop.Raw {

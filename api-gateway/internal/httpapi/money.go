@@ -68,7 +68,7 @@ type Sum struct {
 // Schema is that of either form.
 func (Sum) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{
-		OneOf:    []*huma.Schema{{Type: huma.TypeInteger, Format: "int64", Minimum: new(float64(1))}, r.Schema(reflect.TypeFor[Money](), true, "")},
+		OneOf: []*huma.Schema{{Type: huma.TypeInteger, Format: "int64", Minimum: new(float64(1))}, r.Schema(reflect.TypeFor[Money](), true, "")},
 	}
 }
 

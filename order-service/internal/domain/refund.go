@@ -77,7 +77,7 @@ func (o *Order) Refund(wish RefundWish, at time.Time) (Refund, error) {
 	amount := left
 	switch {
 	case wish.Currency != "" && wish.Currency != o.s.Total.Currency():
-		return Refund{}, apperr.InvalidField("amount.currency", "must be that of the order, "+o.s.Total.Currency())
+		return Refund{}, apperr.InvalidField("amount.currency", "must be "+o.s.Total.Currency()+", as the order's")
 	case wish.Amount > 0 && len(wish.Items) > 0:
 		return Refund{}, apperr.InvalidField("amount", "expected either an amount or items")
 	case wish.Amount > 0 && wish.Restock:
