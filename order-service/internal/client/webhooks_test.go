@@ -249,10 +249,13 @@ func TestSend(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	for path, want := range map[string]int{"/events": 204, "/elsewhere": 307, "/endless": 200} {
-		before := calls.Load()
+		before, began := calls.Load(), time.Now()
 		o = outgoing(server.URL + path)
 		if status, err := w.Send(t.Context(), o, time.Now()); status != want || err != nil || calls.Load() != before+1 {
 			t.Errorf("%s: %d, %v, %d calls; want %d and one", path, status, err, calls.Load()-before, want)
+		}
+		if took := time.Since(began); took > WebhookTimeout/2 {
+			t.Errorf("%s took %v: no more than 64 KiB are read of an answer", path, took)
 		}
 	}
 }

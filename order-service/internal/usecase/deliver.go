@@ -99,9 +99,12 @@ func (d *Deliverer) Deliver(ctx context.Context, deliveryID uuid.UUID, round int
 		return d.record(ctx, out, round, func(delivery *domain.Delivery) { delivery.GiveUp("the endpoint is disabled") })
 	}
 	status, err := d.Receivers.Send(ctx, out, d.Now())
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return 0, ctx.Err() // this process ends, which is not the receiver's fault
 	}
+	// What the receiver has answered is written down even then, so that it is not sent again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
+	defer cancel()
 	if status == statusGone {
 		if err := d.disable(ctx, out.Endpoint.ID); err != nil {
 			return 0, err

@@ -303,6 +303,15 @@ func TestDeliverCutOff(t *testing.T) {
 	if d := o.log(t, e.ID)[0]; d.Attempts != 0 || d.Status != domain.DeliveryPending {
 		t.Errorf("it is %+v", d)
 	}
+	// What the receiver had taken before is written down.
+	ctx, cancel = context.WithCancel(t.Context())
+	o.receiver.err, o.receiver.status, o.receiver.during = nil, 200, cancel
+	if _, err := o.deliverer.Deliver(ctx, plan.ID, plan.Round); err != nil {
+		t.Errorf("cut off after it was sent: %v", err)
+	}
+	if d := o.log(t, e.ID)[0]; d.Attempts != 1 || d.Status != domain.DeliveryDelivered {
+		t.Errorf("it is %+v", d)
+	}
 	if again, err := o.deliverer.Deliver(t.Context(), uuid.New(), 1); again != 0 || err != nil {
 		t.Errorf("a delivery that is forgotten: %v, %v", again, err)
 	}
