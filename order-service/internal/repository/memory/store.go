@@ -27,6 +27,7 @@ type Store struct {
 	checks   map[uuid.UUID]int // looks at payments that are planned
 	coupons  map[uuid.UUID]domain.Coupon
 	uses     map[uuid.UUID]use // by order
+	audits   audits
 }
 
 // row is an order with its lease.
@@ -53,6 +54,7 @@ func New(now func() time.Time) *Store {
 		checks:   make(map[uuid.UUID]int),
 		coupons:  make(map[uuid.UUID]domain.Coupon),
 		uses:     make(map[uuid.UUID]use),
+		audits:   audits{findings: make(map[uuid.UUID]domain.Finding)},
 	}
 }
 

@@ -28,6 +28,9 @@ type Store interface {
 	usecase.CouponReader
 	usecase.CouponFinder
 	usecase.CheckPlanner
+	usecase.AuditedOrders
+	usecase.FindingStore
+	usecase.FindingReader
 	// Checks returns how many looks at the payments of an order are planned.
 	Checks(ctx context.Context, orderID uuid.UUID) (int, error)
 	// Planned returns when Settle is to look at an order, and whether it is to at all.
@@ -69,6 +72,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		"list: filters and counts":                    filters,
 	}
 	maps.Copy(tests, couponTests)
+	maps.Copy(tests, auditTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
