@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type settings struct {
 	config.Service
 	PaymentSettings
+	AuditSettings
 	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
 	UserService    string `env:"USER_SERVICE_ADDR,required,notEmpty"`
 	ProductService string `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
@@ -125,7 +126,11 @@ func serve(ctx context.Context, out io.Writer) error {
 		Payments: payments, Shipping: shipping, Now: now, Log: log,
 		StockMissing: countMissing,
 	})
-	workers, err := jobs.Component(pool, checkout, store, log)
+	auditor, err := cfg.auditor(store, stock, log)
+	if err != nil {
+		return err
+	}
+	workers, err := jobs.Component(pool, checkout, store, log, jobs.Audit(auditor, cfg.AuditEvery))
 	if err != nil {
 		return err
 	}
@@ -143,6 +148,7 @@ func serve(ctx context.Context, out io.Writer) error {
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 	}, func(r grpc.ServiceRegistrar) {
 		rpc.Register(r, checkout, usecase.NewQueries(store, shipping), usecase.NewCoupons(store, store, now), usecase.NewEvents(readers, store))
+		rpc.RegisterAudit(r, usecase.NewFindings(auditor, store, stock, store, store))
 	})
 	if err != nil {
 		return err

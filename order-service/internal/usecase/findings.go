@@ -25,6 +25,8 @@ type FindingReader interface {
 	ListFindings(ctx context.Context, f FindingFilter, after uuid.UUID, limit int) ([]domain.Finding, error)
 	// CountFindings returns how many there are.
 	CountFindings(ctx context.Context, f FindingFilter) (int64, error)
+	// OpenFindings returns how many are open, by kind.
+	OpenFindings(ctx context.Context) (map[domain.FindingKind]int64, error)
 }
 
 // ListFindings is a wish for a page of findings.

@@ -50,12 +50,20 @@ type Sweeper interface {
 	SweepAttempts(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
+// More adds further jobs: those who work them, and those that come by themselves.
+type More func(*river.Workers) []*river.PeriodicJob
+
 // Component works jobs from start to stop.
-func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger) (lifecycle.Component, error) {
+func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger, more ...More) (lifecycle.Component, error) {
 	registered := river.NewWorkers()
 	river.AddWorker(registered, &settleWorker{settler: settler})
 	river.AddWorker(registered, &checkWorker{settler: settler})
 	river.AddWorker(registered, &sweepWorker{sweeper: sweeper, now: time.Now, log: log})
+	periodic := []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
+		func() (river.JobArgs, *river.InsertOpts) { return job.SweepAttempts{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})}
+	for _, add := range more {
+		periodic = append(periodic, add(registered)...)
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
 		Workers:      registered,
@@ -67,8 +75,7 @@ func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.L
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		Middleware:           job.Tracing(),
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
-			func() (river.JobArgs, *river.InsertOpts) { return job.SweepAttempts{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
+		PeriodicJobs:         periodic,
 		// Done jobs are of no use but to the curious.
 		CompletedJobRetentionPeriod: time.Hour,
 	})

@@ -7,7 +7,7 @@ import (
 )
 
 // Policy is who may call what: the gateway only, for a signed-in user but where prices are shown, and for admins where
-// coupons are made.
+// coupons are made and audits looked at.
 var Policy = grpcserver.Policy{
 	orderv1.OrderService_ListShippingMethods_FullMethodName: {Callers: []string{grpcserver.Gateway}},
 	orderv1.OrderService_QuoteOrder_FullMethodName:          {Callers: []string{grpcserver.Gateway}, User: true},
@@ -27,4 +27,7 @@ var Policy = grpcserver.Policy{
 	orderv1.CouponService_CreateCoupon_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 	orderv1.CouponService_UpdateCoupon_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 	orderv1.CouponService_DeleteCoupon_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+
+	orderv1.AuditService_ListFindings_FullMethodName:  {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+	orderv1.AuditService_RepairFinding_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 }

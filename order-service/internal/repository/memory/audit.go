@@ -167,6 +167,16 @@ func (s *Store) CountFindings(ctx context.Context, filter usecase.FindingFilter)
 	return int64(len(found)), err
 }
 
+// OpenFindings implements usecase.FindingReader.
+func (s *Store) OpenFindings(ctx context.Context) (map[domain.FindingKind]int64, error) {
+	found, err := s.selectFindings(ctx, func(f domain.Finding) bool { return f.Status == domain.FindingOpen })
+	counts := make(map[domain.FindingKind]int64)
+	for _, f := range found {
+		counts[f.Kind]++
+	}
+	return counts, err
+}
+
 func chooses(filter usecase.FindingFilter, f domain.Finding) bool {
 	return f.Status != domain.FindingSuspected && (filter.Status == "" || f.Status == filter.Status) && (filter.Kind == "" || f.Kind == filter.Kind)
 }

@@ -128,6 +128,23 @@ func (s *Store) CountFindings(ctx context.Context, f usecase.FindingFilter) (int
 	return n, nil
 }
 
+// OpenFindings implements usecase.FindingReader.
+func (s *Store) OpenFindings(ctx context.Context) (map[domain.FindingKind]int64, error) {
+	rows, err := s.pool.Query(ctx, `SELECT kind, count(*) FROM findings WHERE status = 'open' GROUP BY kind`)
+	if err != nil {
+		return nil, fmt.Errorf("count open findings: %w", err)
+	}
+	var (
+		counts = make(map[domain.FindingKind]int64)
+		kind   domain.FindingKind
+		n      int64
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&kind, &n}, func() error { counts[kind] = n; return nil }); err != nil {
+		return nil, fmt.Errorf("read the counts: %w", err)
+	}
+	return counts, nil
+}
+
 // findingConditions makes a WHERE clause of a filter. It holds parameters only, no values.
 func findingConditions(f usecase.FindingFilter) (where string, args []any) {
 	where = "WHERE status <> 'suspected'"

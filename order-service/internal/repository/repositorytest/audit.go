@@ -374,6 +374,11 @@ func findingLists(t *testing.T, s Store) {
 			t.Errorf("%s: %d are counted, error %v; want %d", name, n, err, len(tc.want))
 		}
 	}
+	counts, err := s.OpenFindings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "open ones by kind", counts, map[domain.FindingKind]int64{domain.AmountDiffers: 1, domain.OrderStuck: 1})
 }
 
 func progress(t *testing.T, s Store) {
