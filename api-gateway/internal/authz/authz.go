@@ -116,6 +116,9 @@ var Table = map[string]Rule{
 	"update-coupon": Admin,
 	"delete-coupon": Admin,
 
+	"list-findings":  Admin,
+	"repair-finding": Admin,
+
 	"get-liveness":  Anonymous,
 	"get-readiness": Anonymous,
 }

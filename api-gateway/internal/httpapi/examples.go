@@ -183,6 +183,17 @@ var exampleEndedCoupon = func() Coupon {
 	return c
 }()
 
+var exampleFinding = Finding{
+	ID: exampleRefundID, Kind: "reservation_without_order", OrderID: exampleID, Reference: exampleID,
+	Detail: "The order is cancelled, and its reservation is active.", Status: "open", Repairable: true, FirstSeenAt: exampleTime, LastSeenAt: exampleTime,
+}
+
+var exampleRepairedFinding = func() Finding {
+	f := exampleFinding
+	f.Status, f.Repairable, f.ResolvedAt = "repaired", false, &exampleTime
+	return f
+}()
+
 var exampleReady = Readiness{Ready: true, Dependencies: []Dependency{{Name: "user-service", Up: true, Optional: true, Since: exampleTime}}}
 
 var exampleUnready = Readiness{Draining: true, Dependencies: exampleReady.Dependencies}
@@ -198,7 +209,7 @@ var examples = func() map[reflect.Type]any {
 		exampleCategory, List[Category]{Items: []Category{exampleCategory}}, exampleProduct, pageOf(exampleProduct), exampleStock,
 		pageOf(exampleStockAdjustment),
 		exampleCart, List[ShippingMethod]{Items: []ShippingMethod{exampleShippingMethod}}, exampleOrder, pageOf(exampleOrder),
-		exampleQuote, exampleCoupon, pageOf(exampleCoupon),
+		exampleQuote, exampleCoupon, pageOf(exampleCoupon), exampleFinding, pageOf(exampleFinding),
 		Liveness{Status: "alive"}, exampleReady,
 	} {
 		all[reflect.TypeOf(example)] = example

@@ -162,6 +162,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 			Auth: userv1.NewAuthServiceClient(b), Users: userv1.NewUserServiceClient(b), Addresses: userv1.NewAddressServiceClient(b),
 			Catalog: productv1.NewCatalogServiceClient(b), Stock: productv1.NewStockServiceClient(b),
 			Carts: cartv1.NewCartServiceClient(b), Orders: orderv1.NewOrderServiceClient(b), Coupons: orderv1.NewCouponServiceClient(b),
+			Audit: orderv1.NewAuditServiceClient(b),
 		},
 		Verify: token.NewVerifier(func(context.Context) ([]byte, error) { return s.signer.KeySet() }, 5*time.Second, time.Now).Verify,
 		Health: s.health, Limiter: ratelimit.New(nil, log, time.Now),

@@ -68,6 +68,7 @@ type Services struct {
 	Carts     cartv1.CartServiceClient
 	Orders    orderv1.OrderServiceClient
 	Coupons   orderv1.CouponServiceClient
+	Audit     orderv1.AuditServiceClient
 }
 
 // Options are what a server needs.
@@ -187,6 +188,7 @@ func New(o Options) (*Server, error) {
 	s.registerCart()
 	s.registerOrders()
 	s.registerCoupons()
+	s.registerAudit()
 	s.registerPayments()
 	s.registerOperations()
 	if err := authz.Complete(authz.Table, s.operations); err != nil {
