@@ -49,11 +49,11 @@ const (
 var identities = []string{gateway, userService, productService, cartService, orderService}
 
 // servers are the services that speak gRPC, and their contracts.
-var servers = map[string]protoreflect.FileDescriptor{
-	userService:    userv1.File_user_v1_user_proto,
-	productService: productv1.File_product_v1_product_proto,
-	cartService:    cartv1.File_cart_v1_cart_proto,
-	orderService:   orderv1.File_order_v1_order_proto,
+var servers = map[string][]protoreflect.FileDescriptor{
+	userService:    {userv1.File_user_v1_user_proto},
+	productService: {productv1.File_product_v1_product_proto},
+	cartService:    {cartv1.File_cart_v1_cart_proto},
+	orderService:   {orderv1.File_order_v1_order_proto, orderv1.File_order_v1_audit_proto},
 }
 
 // caller is what a method demands: which services may call it, and on whose behalf.
@@ -100,24 +100,26 @@ var methods = map[protoreflect.FullName]caller{
 	"user.v1.AddressService.UpdateAddress": signedIn,
 	"user.v1.AddressService.DeleteAddress": signedIn,
 
-	"product.v1.CatalogService.CreateCategory":   theStaff,
-	"product.v1.CatalogService.GetCategory":      anybody,
-	"product.v1.CatalogService.ListCategories":   anybody,
-	"product.v1.CatalogService.CreateProduct":    theStaff,
-	"product.v1.CatalogService.GetProduct":       anybody,
-	"product.v1.CatalogService.BatchGetProducts": {[]string{cartService, orderService}, ""},
-	"product.v1.CatalogService.ListProducts":     anybody,
-	"product.v1.CatalogService.UpdateCategory":   theStaff,
-	"product.v1.CatalogService.DeleteCategory":   theStaff,
-	"product.v1.CatalogService.UpdateProduct":    theStaff,
-	"product.v1.CatalogService.ArchiveProduct":   theStaff,
-	"product.v1.CatalogService.ImportProducts":   theStaff,
-	"product.v1.StockService.ListStockLedger":    theStaff,
-	"product.v1.StockService.AdjustStock":        theStaff,
-	"product.v1.StockService.ReserveStock":       theOrders,
-	"product.v1.StockService.ConfirmReservation": theOrders,
-	"product.v1.StockService.ReleaseReservation": theOrders,
-	"product.v1.StockService.RestockItems":       theOrders,
+	"product.v1.CatalogService.CreateCategory":     theStaff,
+	"product.v1.CatalogService.GetCategory":        anybody,
+	"product.v1.CatalogService.ListCategories":     anybody,
+	"product.v1.CatalogService.CreateProduct":      theStaff,
+	"product.v1.CatalogService.GetProduct":         anybody,
+	"product.v1.CatalogService.BatchGetProducts":   {[]string{cartService, orderService}, ""},
+	"product.v1.CatalogService.ListProducts":       anybody,
+	"product.v1.CatalogService.UpdateCategory":     theStaff,
+	"product.v1.CatalogService.DeleteCategory":     theStaff,
+	"product.v1.CatalogService.UpdateProduct":      theStaff,
+	"product.v1.CatalogService.ArchiveProduct":     theStaff,
+	"product.v1.CatalogService.ImportProducts":     theStaff,
+	"product.v1.StockService.ListStockLedger":      theStaff,
+	"product.v1.StockService.AdjustStock":          theStaff,
+	"product.v1.StockService.ReserveStock":         theOrders,
+	"product.v1.StockService.ConfirmReservation":   theOrders,
+	"product.v1.StockService.ReleaseReservation":   theOrders,
+	"product.v1.StockService.RestockItems":         theOrders,
+	"product.v1.StockService.ListReservations":     theOrders,
+	"product.v1.StockService.BatchGetReservations": theOrders,
 
 	"cart.v1.CartService.GetCart":         {[]string{gateway, orderService}, ""}, // without a user it is a guest's
 	"cart.v1.CartService.AddItem":         anybody,
@@ -145,14 +147,19 @@ var methods = map[protoreflect.FullName]caller{
 	"order.v1.CouponService.CreateCoupon": theAdmins,
 	"order.v1.CouponService.UpdateCoupon": theAdmins,
 	"order.v1.CouponService.DeleteCoupon": theAdmins,
+
+	"order.v1.AuditService.ListFindings":  theAdmins,
+	"order.v1.AuditService.RepairFinding": theAdmins,
 }
 
 // methodsOf are the methods of a service, as its contract lists them.
 func methodsOf(server string) (all []protoreflect.MethodDescriptor) {
-	services := servers[server].Services()
-	for i := range services.Len() {
-		for j := range services.Get(i).Methods().Len() {
-			all = append(all, services.Get(i).Methods().Get(j))
+	for _, file := range servers[server] {
+		services := file.Services()
+		for i := range services.Len() {
+			for j := range services.Get(i).Methods().Len() {
+				all = append(all, services.Get(i).Methods().Get(j))
+			}
 		}
 	}
 	return all
