@@ -187,6 +187,7 @@ func serve(ctx context.Context, out io.Writer) error {
 			Catalog:   productv1.NewCatalogServiceClient(products), Stock: productv1.NewStockServiceClient(products),
 			Carts: cartv1.NewCartServiceClient(carts), Orders: orderv1.NewOrderServiceClient(orders), Coupons: orderv1.NewCouponServiceClient(orders),
 			Webhooks: orderv1.NewWebhookServiceClient(orders),
+			Audit:    orderv1.NewAuditServiceClient(orders),
 		},
 		Verify: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), tokenLeeway, time.Now).Verify),
 		Health: monitor, Limiter: limits, Clients: clients, CORS: cfg.cors, MaxInFlight: cfg.MaxInFlight, Log: log,

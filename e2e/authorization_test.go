@@ -239,6 +239,10 @@ var decisions = map[string]decision{
 	}},
 	"GET /webhook-endpoints/{id}/deliveries":                          {rule: "admin", ask: anEndpoint(nil)},
 	"POST /webhook-endpoints/{id}/deliveries/{delivery_id}/redeliver": {rule: "admin", ask: aDelivery},
+	"GET /audit/findings":                                             {rule: "admin", ask: plain},
+	"POST /audit/findings/{id}/repair": {rule: "admin", ask: func(c scene) request {
+		return request{id: c.s.OldFinding(c.t)}
+	}},
 
 	"GET //healthz": {rule: "anonymous", ask: plain},
 	"GET //readyz":  {rule: "anonymous", ask: plain},

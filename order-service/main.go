@@ -30,7 +30,6 @@ import (
 	"shop.example/platform/postgres"
 	"shop.example/platform/telemetry"
 	"shop.example/platform/token"
-	orderv1 "shop.example/proto/order/v1"
 )
 
 const service = "order-service"
@@ -59,6 +58,7 @@ type settings struct {
 	config.Service
 	PaymentSettings
 	WebhookSettings
+	AuditSettings
 	DatabaseURL    string `env:"DATABASE_URL,required,notEmpty,unset"` // unset: it holds a secret
 	UserService    string `env:"USER_SERVICE_ADDR,required,notEmpty"`
 	ProductService string `env:"PRODUCT_SERVICE_ADDR,required,notEmpty"`
@@ -69,7 +69,7 @@ type settings struct {
 
 // Validate is called by config.Load.
 func (s *settings) Validate() error {
-	return errors.Join(s.PaymentSettings.Validate(), s.WebhookSettings.Validate())
+	return errors.Join(s.PaymentSettings.Validate(), s.WebhookSettings.Validate(), s.AuditSettings.Validate())
 }
 
 func serve(ctx context.Context, out io.Writer) error {
@@ -136,7 +136,11 @@ func serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	workers, err := jobs.Component(pool, checkout, store, log, jobs.WithWebhooks(deliverer, store, log))
+	auditor, err := cfg.auditor(store, stock, log)
+	if err != nil {
+		return err
+	}
+	workers, err := jobs.Component(pool, checkout, store, log, jobs.Webhooks(deliverer, store, log), jobs.Audit(auditor, cfg.AuditEvery))
 	if err != nil {
 		return err
 	}
@@ -154,7 +158,8 @@ func serve(ctx context.Context, out io.Writer) error {
 		Tokens: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), grpcserver.TokenLeeway, time.Now).Verify),
 	}, func(r grpc.ServiceRegistrar) {
 		rpc.Register(r, checkout, usecase.NewQueries(store, shipping), usecase.NewCoupons(store, store, now), usecase.NewEvents(payments.readers, store))
-		orderv1.RegisterWebhookServiceServer(r, rpc.NewWebhookServer(webhooks))
+		rpc.RegisterWebhooks(r, webhooks)
+		rpc.RegisterAudit(r, usecase.NewFindings(auditor, store, stock, store, store))
 	})
 	if err != nil {
 		return err

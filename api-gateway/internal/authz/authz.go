@@ -123,6 +123,8 @@ var Table = map[string]Rule{
 	"delete-webhook-endpoint": Admin,
 	"list-webhook-deliveries": Admin,
 	"redeliver-webhook":       Admin,
+	"list-findings":           Admin,
+	"repair-finding":          Admin,
 
 	"get-liveness":  Anonymous,
 	"get-readiness": Anonymous,

@@ -42,6 +42,7 @@ func document() *huma.OpenAPI {
 			{Name: "orders", Description: "Checkout, payment and what became of it."},
 			{Name: "coupons", Description: "What makes orders cheaper, for admins."},
 			{Name: "webhooks", Description: "Where the shop's events are sent to, for admins."},
+			{Name: "audit", Description: "What does not agree between orders, stock and payments, for admins."},
 			{Name: "operations", Description: "For who runs the shop."},
 		},
 		Components: &huma.Components{

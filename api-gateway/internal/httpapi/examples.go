@@ -206,6 +206,17 @@ var exampleRedelivery = func() WebhookDelivery {
 	return d
 }()
 
+var exampleFinding = Finding{
+	ID: exampleRefundID, Kind: "reservation_without_order", OrderID: exampleID, Reference: exampleID,
+	Detail: "The order is cancelled, and its reservation is active.", Status: "open", Repairable: true, FirstSeenAt: exampleTime, LastSeenAt: exampleTime,
+}
+
+var exampleRepairedFinding = func() Finding {
+	f := exampleFinding
+	f.Status, f.Repairable, f.ResolvedAt = "repaired", false, &exampleTime
+	return f
+}()
+
 var exampleReady = Readiness{Ready: true, Dependencies: []Dependency{{Name: "user-service", Up: true, Optional: true, Since: exampleTime}}}
 
 var exampleUnready = Readiness{Draining: true, Dependencies: exampleReady.Dependencies}
@@ -221,7 +232,7 @@ var examples = func() map[reflect.Type]any {
 		exampleCategory, List[Category]{Items: []Category{exampleCategory}}, exampleProduct, pageOf(exampleProduct), exampleStock,
 		pageOf(exampleStockAdjustment),
 		exampleCart, List[ShippingMethod]{Items: []ShippingMethod{exampleShippingMethod}}, exampleOrder, pageOf(exampleOrder),
-		exampleQuote, exampleCoupon, pageOf(exampleCoupon),
+		exampleQuote, exampleCoupon, pageOf(exampleCoupon), exampleFinding, pageOf(exampleFinding),
 		exampleEndpoint, pageOf(exampleEndpoint), NewWebhookEndpoint{exampleEndpoint, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw8tYVb4k1mDQ="},
 		exampleDelivery, pageOf(exampleDelivery),
 		Liveness{Status: "alive"}, exampleReady,

@@ -163,6 +163,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 			Catalog: productv1.NewCatalogServiceClient(b), Stock: productv1.NewStockServiceClient(b),
 			Carts: cartv1.NewCartServiceClient(b), Orders: orderv1.NewOrderServiceClient(b), Coupons: orderv1.NewCouponServiceClient(b),
 			Webhooks: orderv1.NewWebhookServiceClient(b),
+			Audit:    orderv1.NewAuditServiceClient(b),
 		},
 		Verify: token.NewVerifier(func(context.Context) ([]byte, error) { return s.signer.KeySet() }, 5*time.Second, time.Now).Verify,
 		Health: s.health, Limiter: ratelimit.New(nil, log, time.Now),

@@ -69,6 +69,7 @@ type Services struct {
 	Orders    orderv1.OrderServiceClient
 	Coupons   orderv1.CouponServiceClient
 	Webhooks  orderv1.WebhookServiceClient
+	Audit     orderv1.AuditServiceClient
 }
 
 // Options are what a server needs.
@@ -189,6 +190,7 @@ func New(o Options) (*Server, error) {
 	s.registerOrders()
 	s.registerCoupons()
 	s.registerWebhooks()
+	s.registerAudit()
 	s.registerPayments()
 	s.registerOperations()
 	if err := authz.Complete(authz.Table, s.operations); err != nil {

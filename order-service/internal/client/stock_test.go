@@ -55,6 +55,17 @@ func (w *warehouse) ReserveStock(_ context.Context, req *productv1.ReserveStockR
 // serve serves a warehouse as product-service does, and returns a client of it.
 func (w *warehouse) serve(t *testing.T) *client.Products {
 	t.Helper()
+	return serve(t, w)
+}
+
+// productService is both of its services.
+type productService interface {
+	productv1.CatalogServiceServer
+	productv1.StockServiceServer
+}
+
+func serve(t *testing.T, w productService) *client.Products {
+	t.Helper()
 	certs, log := t.TempDir(), slog.New(slog.DiscardHandler)
 	if err := devca.Create(certs, []string{grpcserver.ProductService, grpcserver.OrderService}); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"shop.example/order-service/internal/usecase/usecasetest"
 )
@@ -57,12 +58,14 @@ type fakeIntent struct {
 	failure              map[string]any
 	metadata             map[string]string
 	charges              int
+	created              int64
 }
 
 type fakeRefund struct {
 	id, intent, status string
 	amount             int64
 	metadata           map[string]string
+	created            int64
 }
 
 type keptAnswer struct {
@@ -187,6 +190,8 @@ func (f *fakeStripe) read(r *http.Request) (int, any) {
 			}
 		}
 		return http.StatusOK, map[string]any{"object": "search_result", "data": found, "has_more": false, "url": r.URL.Path}
+	case path == "payment_intents", path == "refunds" && r.Form.Get("payment_intent") == "":
+		return f.list(r, path)
 	case path == "refunds":
 		found := []any{}
 		for _, refund := range f.refunds {
@@ -212,7 +217,7 @@ func (f *fakeStripe) write(r *http.Request) (int, any) {
 	case len(parts) == 1:
 		made := &fakeIntent{
 			id: fmt.Sprintf("pi_%d", len(f.intents)+1), status: "requires_payment_method",
-			amount: number(form.Get("amount")), currency: form.Get("currency"), metadata: marks(form),
+			amount: number(form.Get("amount")), currency: form.Get("currency"), metadata: marks(form), created: time.Now().Unix(),
 		}
 		if form.Get("capture_method") != "manual" || form.Get("confirm") != "" {
 			return http.StatusBadRequest, failure("invalid_request_error", "", "this shop takes money in two steps")
@@ -329,7 +334,7 @@ func (f *fakeStripe) refund(form url.Values) (int, any) {
 	case amount <= 0 || amount > intent.received-intent.refunded:
 		return http.StatusBadRequest, failure("invalid_request_error", "", "greater than what is left")
 	}
-	made := &fakeRefund{id: fmt.Sprintf("re_%d", len(f.refunds)+1), intent: intent.id, status: "succeeded", amount: amount, metadata: marks(form)}
+	made := &fakeRefund{id: fmt.Sprintf("re_%d", len(f.refunds)+1), intent: intent.id, status: "succeeded", amount: amount, metadata: marks(form), created: time.Now().Unix()}
 	f.refunds = append(f.refunds, made)
 	if f.refundsFail {
 		made.status = "failed"

@@ -25,8 +25,8 @@ const (
 	// ProviderTimeout bounds one call of the provider: the rest of a checkout's 10 s must do for the stock, and for writing
 	// down that the outcome is not known.
 	ProviderTimeout = 4 * time.Second
-	// maxAnswer is a hundred times what the provider answers.
-	maxAnswer = 64 << 10
+	// maxAnswer is a hundred times what the provider answers of one payment, and more than twice a page of them.
+	maxAnswer = 128 << 10
 )
 
 // TestPay is the test payment provider (deploy/testpay), a process with an HTTP API as real providers have.
@@ -188,9 +188,20 @@ func (p *TestPay) post(ctx context.Context, path, key string, body any) (payment
 }
 
 func (p *TestPay) call(ctx context.Context, method, path, key string, body []byte) (payment, error) {
-	req, err := http.NewRequestWithContext(ctx, method, p.base+path, bytes.NewReader(body))
+	var answer payment
+	header, err := p.exchange(ctx, method, path, key, body, &answer)
 	if err != nil {
 		return payment{}, err
+	}
+	answer.replayed = header.Get("Idempotency-Replayed") == "true"
+	return answer, nil
+}
+
+// exchange makes a call and reads its answer.
+func (p *TestPay) exchange(ctx context.Context, method, path, key string, body []byte, answer any) (http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, method, p.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+p.apiKey)
 	if key != "" {
@@ -199,24 +210,22 @@ func (p *TestPay) call(ctx context.Context, method, path, key string, body []byt
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {
-		return payment{}, apperr.DependencyUnavailable(err)
+		return nil, apperr.DependencyUnavailable(err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return payment{}, apperr.DependencyUnavailable(err)
+		return nil, apperr.DependencyUnavailable(err)
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		refused := &refusal{status: resp.StatusCode}
 		if err := json.Unmarshal(raw, refused); err != nil || resp.StatusCode >= http.StatusInternalServerError {
-			return payment{}, apperr.DependencyUnavailable(fmt.Errorf("the provider answers %d", resp.StatusCode))
+			return nil, apperr.DependencyUnavailable(fmt.Errorf("the provider answers %d", resp.StatusCode))
 		}
-		return payment{}, refused
+		return nil, refused
 	}
-	var answer payment
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return payment{}, apperr.DependencyUnavailable(fmt.Errorf("read the provider's answer: %w", err))
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return nil, apperr.DependencyUnavailable(fmt.Errorf("read the provider's answer: %w", err))
 	}
-	answer.replayed = resp.Header.Get("Idempotency-Replayed") == "true"
-	return answer, nil
+	return resp.Header, nil
 }

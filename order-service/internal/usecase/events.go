@@ -68,7 +68,7 @@ func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.D
 		return 0, err
 	}
 	payment := order.Payment()
-	if payment.Method == domain.Card && payment.Attempt > 0 {
+	if payment.Method == domain.Card && payment.Attempt > 0 || payment.Attempt > 1 { // earlier ones may have been by card
 		if err := c.reverseGivenUp(ctx, order); err != nil {
 			return 0, err
 		}

@@ -267,6 +267,7 @@ func (s *shop) agrees(t tester) {
 			t.Errorf("%d is taken and a promise held: %v, for order %s, which is not there", taken, held, id)
 		}
 	}
+	s.nothingFound(t)
 }
 
 // restocked is how many pieces of a line are back on the shelf.

@@ -31,6 +31,7 @@ type ReservationStore interface {
 	// the ledger bear the actor. Errors: ErrReservationMissing, ErrOutOfStock, and those of change.
 	UpdateReservation(ctx context.Context, orderID uuid.UUID, actor string, now time.Time, change func(*domain.Reservation) (domain.Effect, error)) error
 	RestockStore
+	ReservationReader
 	// AddTombstone keeps the mark of a release, unless the order has a reservation: then it reports false.
 	AddTombstone(ctx context.Context, tombstone *domain.Reservation) (added bool, err error)
 }

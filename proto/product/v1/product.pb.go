@@ -239,6 +239,65 @@ func (ImportStatus) EnumDescriptor() ([]byte, []int) {
 	return file_product_v1_product_proto_rawDescGZIP(), []int{3}
 }
 
+type ReservationStatus int32
+
+const (
+	ReservationStatus_RESERVATION_STATUS_UNSPECIFIED ReservationStatus = 0
+	// Promised.
+	ReservationStatus_RESERVATION_STATUS_ACTIVE ReservationStatus = 1
+	// Taken off the shelf.
+	ReservationStatus_RESERVATION_STATUS_CONFIRMED ReservationStatus = 2
+	// Given back, for good.
+	ReservationStatus_RESERVATION_STATUS_RELEASED ReservationStatus = 3
+	// Promised once; its time is over.
+	ReservationStatus_RESERVATION_STATUS_EXPIRED ReservationStatus = 4
+)
+
+// Enum value maps for ReservationStatus.
+var (
+	ReservationStatus_name = map[int32]string{
+		0: "RESERVATION_STATUS_UNSPECIFIED",
+		1: "RESERVATION_STATUS_ACTIVE",
+		2: "RESERVATION_STATUS_CONFIRMED",
+		3: "RESERVATION_STATUS_RELEASED",
+		4: "RESERVATION_STATUS_EXPIRED",
+	}
+	ReservationStatus_value = map[string]int32{
+		"RESERVATION_STATUS_UNSPECIFIED": 0,
+		"RESERVATION_STATUS_ACTIVE":      1,
+		"RESERVATION_STATUS_CONFIRMED":   2,
+		"RESERVATION_STATUS_RELEASED":    3,
+		"RESERVATION_STATUS_EXPIRED":     4,
+	}
+)
+
+func (x ReservationStatus) Enum() *ReservationStatus {
+	p := new(ReservationStatus)
+	*p = x
+	return p
+}
+
+func (x ReservationStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReservationStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_product_v1_product_proto_enumTypes[4].Descriptor()
+}
+
+func (ReservationStatus) Type() protoreflect.EnumType {
+	return &file_product_v1_product_proto_enumTypes[4]
+}
+
+func (x ReservationStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReservationStatus.Descriptor instead.
+func (ReservationStatus) EnumDescriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{4}
+}
+
 type Category struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Id          string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -3212,6 +3271,285 @@ func (*RestockItemsResponse) Descriptor() ([]byte, []int) {
 	return file_product_v1_product_proto_rawDescGZIP(), []int{47}
 }
 
+type Reservation struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	Status  ReservationStatus      `protobuf:"varint,2,opt,name=status,proto3,enum=product.v1.ReservationStatus" json:"status,omitempty"`
+	// As they were reserved, whatever was put back since.
+	Lines         []*StockLine           `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reservation) Reset() {
+	*x = Reservation{}
+	mi := &file_product_v1_product_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reservation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reservation) ProtoMessage() {}
+
+func (x *Reservation) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reservation.ProtoReflect.Descriptor instead.
+func (*Reservation) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Reservation) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Reservation) GetStatus() ReservationStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ReservationStatus_RESERVATION_STATUS_UNSPECIFIED
+}
+
+func (x *Reservation) GetLines() []*StockLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Reservation) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+type ListReservationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that last changed at this time or later, and before the other one.
+	From          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	PageSize      int32                  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReservationsRequest) Reset() {
+	*x = ListReservationsRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReservationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReservationsRequest) ProtoMessage() {}
+
+func (x *ListReservationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReservationsRequest.ProtoReflect.Descriptor instead.
+func (*ListReservationsRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ListReservationsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListReservationsRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListReservationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReservationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListReservationsResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Reservations []*Reservation         `protobuf:"bytes,1,rep,name=reservations,proto3" json:"reservations,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReservationsResponse) Reset() {
+	*x = ListReservationsResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReservationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReservationsResponse) ProtoMessage() {}
+
+func (x *ListReservationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReservationsResponse.ProtoReflect.Descriptor instead.
+func (*ListReservationsResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ListReservationsResponse) GetReservations() []*Reservation {
+	if x != nil {
+		return x.Reservations
+	}
+	return nil
+}
+
+func (x *ListReservationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type BatchGetReservationsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderIds      []string               `protobuf:"bytes,1,rep,name=order_ids,json=orderIds,proto3" json:"order_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetReservationsRequest) Reset() {
+	*x = BatchGetReservationsRequest{}
+	mi := &file_product_v1_product_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetReservationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetReservationsRequest) ProtoMessage() {}
+
+func (x *BatchGetReservationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetReservationsRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetReservationsRequest) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *BatchGetReservationsRequest) GetOrderIds() []string {
+	if x != nil {
+		return x.OrderIds
+	}
+	return nil
+}
+
+type BatchGetReservationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reservations  []*Reservation         `protobuf:"bytes,1,rep,name=reservations,proto3" json:"reservations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetReservationsResponse) Reset() {
+	*x = BatchGetReservationsResponse{}
+	mi := &file_product_v1_product_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetReservationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetReservationsResponse) ProtoMessage() {}
+
+func (x *BatchGetReservationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_product_v1_product_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetReservationsResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetReservationsResponse) Descriptor() ([]byte, []int) {
+	return file_product_v1_product_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *BatchGetReservationsResponse) GetReservations() []*Reservation {
+	if x != nil {
+		return x.Reservations
+	}
+	return nil
+}
+
 var File_product_v1_product_proto protoreflect.FileDescriptor
 
 const file_product_v1_product_proto_rawDesc = "" +
@@ -3499,7 +3837,26 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\trefund_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\brefundId\x127\n" +
 	"\x05lines\x18\x03 \x03(\v2\x15.product.v1.StockLineB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05lines\"\x16\n" +
-	"\x14RestockItemsResponse*\x81\x01\n" +
+	"\x14RestockItemsResponse\"\xc7\x01\n" +
+	"\vReservation\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x125\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x1d.product.v1.ReservationStatusR\x06status\x12+\n" +
+	"\x05lines\x18\x03 \x03(\v2\x15.product.v1.StockLineR\x05lines\x129\n" +
+	"\n" +
+	"updated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xd6\x01\n" +
+	"\x17ListReservationsRequest\x126\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x04from\x122\n" +
+	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x02to\x12&\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x7f\n" +
+	"\x18ListReservationsResponse\x12;\n" +
+	"\freservations\x18\x01 \x03(\v2\x17.product.v1.ReservationR\freservations\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"O\n" +
+	"\x1bBatchGetReservationsRequest\x120\n" +
+	"\torder_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\x18\x01\"\x05r\x03\xb0\x01\x01R\borderIds\"[\n" +
+	"\x1cBatchGetReservationsResponse\x12;\n" +
+	"\freservations\x18\x01 \x03(\v2\x17.product.v1.ReservationR\freservations*\x81\x01\n" +
 	"\rProductStatus\x12\x1e\n" +
 	"\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n" +
@@ -3520,7 +3877,13 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\x19IMPORT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15IMPORT_STATUS_CREATED\x10\x01\x12\x19\n" +
 	"\x15IMPORT_STATUS_UPDATED\x10\x02\x12\x18\n" +
-	"\x14IMPORT_STATUS_FAILED\x10\x032\xbf\b\n" +
+	"\x14IMPORT_STATUS_FAILED\x10\x03*\xb9\x01\n" +
+	"\x11ReservationStatus\x12\"\n" +
+	"\x1eRESERVATION_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19RESERVATION_STATUS_ACTIVE\x10\x01\x12 \n" +
+	"\x1cRESERVATION_STATUS_CONFIRMED\x10\x02\x12\x1f\n" +
+	"\x1bRESERVATION_STATUS_RELEASED\x10\x03\x12\x1e\n" +
+	"\x1aRESERVATION_STATUS_EXPIRED\x10\x042\xbf\b\n" +
 	"\x0eCatalogService\x12W\n" +
 	"\x0eCreateCategory\x12!.product.v1.CreateCategoryRequest\x1a\".product.v1.CreateCategoryResponse\x12S\n" +
 	"\vGetCategory\x12\x1e.product.v1.GetCategoryRequest\x1a\x1f.product.v1.GetCategoryResponse\"\x03\x90\x02\x01\x12\\\n" +
@@ -3534,14 +3897,16 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"\n" +
 	"GetProduct\x12\x1d.product.v1.GetProductRequest\x1a\x1e.product.v1.GetProductResponse\"\x03\x90\x02\x01\x12b\n" +
 	"\x10BatchGetProducts\x12#.product.v1.BatchGetProductsRequest\x1a$.product.v1.BatchGetProductsResponse\"\x03\x90\x02\x01\x12V\n" +
-	"\fListProducts\x12\x1f.product.v1.ListProductsRequest\x1a .product.v1.ListProductsResponse\"\x03\x90\x02\x012\xc3\x04\n" +
+	"\fListProducts\x12\x1f.product.v1.ListProductsRequest\x1a .product.v1.ListProductsResponse\"\x03\x90\x02\x012\x97\x06\n" +
 	"\fStockService\x12N\n" +
 	"\vAdjustStock\x12\x1e.product.v1.AdjustStockRequest\x1a\x1f.product.v1.AdjustStockResponse\x12_\n" +
 	"\x0fListStockLedger\x12\".product.v1.ListStockLedgerRequest\x1a#.product.v1.ListStockLedgerResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\fReserveStock\x12\x1f.product.v1.ReserveStockRequest\x1a .product.v1.ReserveStockResponse\"\x03\x90\x02\x02\x12h\n" +
 	"\x12ConfirmReservation\x12%.product.v1.ConfirmReservationRequest\x1a&.product.v1.ConfirmReservationResponse\"\x03\x90\x02\x02\x12h\n" +
 	"\x12ReleaseReservation\x12%.product.v1.ReleaseReservationRequest\x1a&.product.v1.ReleaseReservationResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\fRestockItems\x12\x1f.product.v1.RestockItemsRequest\x1a .product.v1.RestockItemsResponse\"\x03\x90\x02\x02B)Z'shop.example/proto/product/v1;productv1b\x06proto3"
+	"\fRestockItems\x12\x1f.product.v1.RestockItemsRequest\x1a .product.v1.RestockItemsResponse\"\x03\x90\x02\x02\x12b\n" +
+	"\x10ListReservations\x12#.product.v1.ListReservationsRequest\x1a$.product.v1.ListReservationsResponse\"\x03\x90\x02\x01\x12n\n" +
+	"\x14BatchGetReservations\x12'.product.v1.BatchGetReservationsRequest\x1a(.product.v1.BatchGetReservationsResponse\"\x03\x90\x02\x01B)Z'shop.example/proto/product/v1;productv1b\x06proto3"
 
 var (
 	file_product_v1_product_proto_rawDescOnce sync.Once
@@ -3555,161 +3920,178 @@ func file_product_v1_product_proto_rawDescGZIP() []byte {
 	return file_product_v1_product_proto_rawDescData
 }
 
-var file_product_v1_product_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_product_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_product_v1_product_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_product_v1_product_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_product_v1_product_proto_goTypes = []any{
-	(ProductStatus)(0),                 // 0: product.v1.ProductStatus
-	(DiscountType)(0),                  // 1: product.v1.DiscountType
-	(ProductSort)(0),                   // 2: product.v1.ProductSort
-	(ImportStatus)(0),                  // 3: product.v1.ImportStatus
-	(*Category)(nil),                   // 4: product.v1.Category
-	(*Image)(nil),                      // 5: product.v1.Image
-	(*Discount)(nil),                   // 6: product.v1.Discount
-	(*Stock)(nil),                      // 7: product.v1.Stock
-	(*Product)(nil),                    // 8: product.v1.Product
-	(*CreateCategoryRequest)(nil),      // 9: product.v1.CreateCategoryRequest
-	(*CreateCategoryResponse)(nil),     // 10: product.v1.CreateCategoryResponse
-	(*GetCategoryRequest)(nil),         // 11: product.v1.GetCategoryRequest
-	(*GetCategoryResponse)(nil),        // 12: product.v1.GetCategoryResponse
-	(*ListCategoriesRequest)(nil),      // 13: product.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),     // 14: product.v1.ListCategoriesResponse
-	(*CreateProductRequest)(nil),       // 15: product.v1.CreateProductRequest
-	(*CreateProductResponse)(nil),      // 16: product.v1.CreateProductResponse
-	(*UpdateCategoryRequest)(nil),      // 17: product.v1.UpdateCategoryRequest
-	(*UpdateCategoryResponse)(nil),     // 18: product.v1.UpdateCategoryResponse
-	(*DeleteCategoryRequest)(nil),      // 19: product.v1.DeleteCategoryRequest
-	(*DeleteCategoryResponse)(nil),     // 20: product.v1.DeleteCategoryResponse
-	(*CategoryIds)(nil),                // 21: product.v1.CategoryIds
-	(*Images)(nil),                     // 22: product.v1.Images
-	(*Attributes)(nil),                 // 23: product.v1.Attributes
-	(*UpdateProductRequest)(nil),       // 24: product.v1.UpdateProductRequest
-	(*UpdateProductResponse)(nil),      // 25: product.v1.UpdateProductResponse
-	(*ArchiveProductRequest)(nil),      // 26: product.v1.ArchiveProductRequest
-	(*ArchiveProductResponse)(nil),     // 27: product.v1.ArchiveProductResponse
-	(*ImportedProduct)(nil),            // 28: product.v1.ImportedProduct
-	(*ImportProductsRequest)(nil),      // 29: product.v1.ImportProductsRequest
-	(*ImportResult)(nil),               // 30: product.v1.ImportResult
-	(*ImportProductsResponse)(nil),     // 31: product.v1.ImportProductsResponse
-	(*GetProductRequest)(nil),          // 32: product.v1.GetProductRequest
-	(*GetProductResponse)(nil),         // 33: product.v1.GetProductResponse
-	(*BatchGetProductsRequest)(nil),    // 34: product.v1.BatchGetProductsRequest
-	(*BatchGetProductsResponse)(nil),   // 35: product.v1.BatchGetProductsResponse
-	(*ListProductsRequest)(nil),        // 36: product.v1.ListProductsRequest
-	(*ListProductsResponse)(nil),       // 37: product.v1.ListProductsResponse
-	(*AdjustStockRequest)(nil),         // 38: product.v1.AdjustStockRequest
-	(*AdjustStockResponse)(nil),        // 39: product.v1.AdjustStockResponse
-	(*StockLedgerEntry)(nil),           // 40: product.v1.StockLedgerEntry
-	(*ListStockLedgerRequest)(nil),     // 41: product.v1.ListStockLedgerRequest
-	(*ListStockLedgerResponse)(nil),    // 42: product.v1.ListStockLedgerResponse
-	(*StockLine)(nil),                  // 43: product.v1.StockLine
-	(*ReserveStockRequest)(nil),        // 44: product.v1.ReserveStockRequest
-	(*ReserveStockResponse)(nil),       // 45: product.v1.ReserveStockResponse
-	(*ConfirmReservationRequest)(nil),  // 46: product.v1.ConfirmReservationRequest
-	(*ConfirmReservationResponse)(nil), // 47: product.v1.ConfirmReservationResponse
-	(*ReleaseReservationRequest)(nil),  // 48: product.v1.ReleaseReservationRequest
-	(*ReleaseReservationResponse)(nil), // 49: product.v1.ReleaseReservationResponse
-	(*RestockItemsRequest)(nil),        // 50: product.v1.RestockItemsRequest
-	(*RestockItemsResponse)(nil),       // 51: product.v1.RestockItemsResponse
-	nil,                                // 52: product.v1.Product.AttributesEntry
-	nil,                                // 53: product.v1.CreateProductRequest.AttributesEntry
-	nil,                                // 54: product.v1.Attributes.ValuesEntry
-	(*timestamppb.Timestamp)(nil),      // 55: google.protobuf.Timestamp
-	(*v1.Money)(nil),                   // 56: money.v1.Money
+	(ProductStatus)(0),                   // 0: product.v1.ProductStatus
+	(DiscountType)(0),                    // 1: product.v1.DiscountType
+	(ProductSort)(0),                     // 2: product.v1.ProductSort
+	(ImportStatus)(0),                    // 3: product.v1.ImportStatus
+	(ReservationStatus)(0),               // 4: product.v1.ReservationStatus
+	(*Category)(nil),                     // 5: product.v1.Category
+	(*Image)(nil),                        // 6: product.v1.Image
+	(*Discount)(nil),                     // 7: product.v1.Discount
+	(*Stock)(nil),                        // 8: product.v1.Stock
+	(*Product)(nil),                      // 9: product.v1.Product
+	(*CreateCategoryRequest)(nil),        // 10: product.v1.CreateCategoryRequest
+	(*CreateCategoryResponse)(nil),       // 11: product.v1.CreateCategoryResponse
+	(*GetCategoryRequest)(nil),           // 12: product.v1.GetCategoryRequest
+	(*GetCategoryResponse)(nil),          // 13: product.v1.GetCategoryResponse
+	(*ListCategoriesRequest)(nil),        // 14: product.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),       // 15: product.v1.ListCategoriesResponse
+	(*CreateProductRequest)(nil),         // 16: product.v1.CreateProductRequest
+	(*CreateProductResponse)(nil),        // 17: product.v1.CreateProductResponse
+	(*UpdateCategoryRequest)(nil),        // 18: product.v1.UpdateCategoryRequest
+	(*UpdateCategoryResponse)(nil),       // 19: product.v1.UpdateCategoryResponse
+	(*DeleteCategoryRequest)(nil),        // 20: product.v1.DeleteCategoryRequest
+	(*DeleteCategoryResponse)(nil),       // 21: product.v1.DeleteCategoryResponse
+	(*CategoryIds)(nil),                  // 22: product.v1.CategoryIds
+	(*Images)(nil),                       // 23: product.v1.Images
+	(*Attributes)(nil),                   // 24: product.v1.Attributes
+	(*UpdateProductRequest)(nil),         // 25: product.v1.UpdateProductRequest
+	(*UpdateProductResponse)(nil),        // 26: product.v1.UpdateProductResponse
+	(*ArchiveProductRequest)(nil),        // 27: product.v1.ArchiveProductRequest
+	(*ArchiveProductResponse)(nil),       // 28: product.v1.ArchiveProductResponse
+	(*ImportedProduct)(nil),              // 29: product.v1.ImportedProduct
+	(*ImportProductsRequest)(nil),        // 30: product.v1.ImportProductsRequest
+	(*ImportResult)(nil),                 // 31: product.v1.ImportResult
+	(*ImportProductsResponse)(nil),       // 32: product.v1.ImportProductsResponse
+	(*GetProductRequest)(nil),            // 33: product.v1.GetProductRequest
+	(*GetProductResponse)(nil),           // 34: product.v1.GetProductResponse
+	(*BatchGetProductsRequest)(nil),      // 35: product.v1.BatchGetProductsRequest
+	(*BatchGetProductsResponse)(nil),     // 36: product.v1.BatchGetProductsResponse
+	(*ListProductsRequest)(nil),          // 37: product.v1.ListProductsRequest
+	(*ListProductsResponse)(nil),         // 38: product.v1.ListProductsResponse
+	(*AdjustStockRequest)(nil),           // 39: product.v1.AdjustStockRequest
+	(*AdjustStockResponse)(nil),          // 40: product.v1.AdjustStockResponse
+	(*StockLedgerEntry)(nil),             // 41: product.v1.StockLedgerEntry
+	(*ListStockLedgerRequest)(nil),       // 42: product.v1.ListStockLedgerRequest
+	(*ListStockLedgerResponse)(nil),      // 43: product.v1.ListStockLedgerResponse
+	(*StockLine)(nil),                    // 44: product.v1.StockLine
+	(*ReserveStockRequest)(nil),          // 45: product.v1.ReserveStockRequest
+	(*ReserveStockResponse)(nil),         // 46: product.v1.ReserveStockResponse
+	(*ConfirmReservationRequest)(nil),    // 47: product.v1.ConfirmReservationRequest
+	(*ConfirmReservationResponse)(nil),   // 48: product.v1.ConfirmReservationResponse
+	(*ReleaseReservationRequest)(nil),    // 49: product.v1.ReleaseReservationRequest
+	(*ReleaseReservationResponse)(nil),   // 50: product.v1.ReleaseReservationResponse
+	(*RestockItemsRequest)(nil),          // 51: product.v1.RestockItemsRequest
+	(*RestockItemsResponse)(nil),         // 52: product.v1.RestockItemsResponse
+	(*Reservation)(nil),                  // 53: product.v1.Reservation
+	(*ListReservationsRequest)(nil),      // 54: product.v1.ListReservationsRequest
+	(*ListReservationsResponse)(nil),     // 55: product.v1.ListReservationsResponse
+	(*BatchGetReservationsRequest)(nil),  // 56: product.v1.BatchGetReservationsRequest
+	(*BatchGetReservationsResponse)(nil), // 57: product.v1.BatchGetReservationsResponse
+	nil,                                  // 58: product.v1.Product.AttributesEntry
+	nil,                                  // 59: product.v1.CreateProductRequest.AttributesEntry
+	nil,                                  // 60: product.v1.Attributes.ValuesEntry
+	(*timestamppb.Timestamp)(nil),        // 61: google.protobuf.Timestamp
+	(*v1.Money)(nil),                     // 62: money.v1.Money
 }
 var file_product_v1_product_proto_depIdxs = []int32{
-	4,  // 0: product.v1.Category.children:type_name -> product.v1.Category
+	5,  // 0: product.v1.Category.children:type_name -> product.v1.Category
 	1,  // 1: product.v1.Discount.type:type_name -> product.v1.DiscountType
-	55, // 2: product.v1.Discount.starts_at:type_name -> google.protobuf.Timestamp
-	55, // 3: product.v1.Discount.ends_at:type_name -> google.protobuf.Timestamp
-	56, // 4: product.v1.Product.price:type_name -> money.v1.Money
-	56, // 5: product.v1.Product.sale_price:type_name -> money.v1.Money
-	5,  // 6: product.v1.Product.images:type_name -> product.v1.Image
-	52, // 7: product.v1.Product.attributes:type_name -> product.v1.Product.AttributesEntry
+	61, // 2: product.v1.Discount.starts_at:type_name -> google.protobuf.Timestamp
+	61, // 3: product.v1.Discount.ends_at:type_name -> google.protobuf.Timestamp
+	62, // 4: product.v1.Product.price:type_name -> money.v1.Money
+	62, // 5: product.v1.Product.sale_price:type_name -> money.v1.Money
+	6,  // 6: product.v1.Product.images:type_name -> product.v1.Image
+	58, // 7: product.v1.Product.attributes:type_name -> product.v1.Product.AttributesEntry
 	0,  // 8: product.v1.Product.status:type_name -> product.v1.ProductStatus
-	7,  // 9: product.v1.Product.stock:type_name -> product.v1.Stock
-	55, // 10: product.v1.Product.created_at:type_name -> google.protobuf.Timestamp
-	55, // 11: product.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
-	6,  // 12: product.v1.Product.discount:type_name -> product.v1.Discount
-	4,  // 13: product.v1.CreateCategoryResponse.category:type_name -> product.v1.Category
-	4,  // 14: product.v1.GetCategoryResponse.category:type_name -> product.v1.Category
-	4,  // 15: product.v1.ListCategoriesResponse.categories:type_name -> product.v1.Category
-	56, // 16: product.v1.CreateProductRequest.price:type_name -> money.v1.Money
-	5,  // 17: product.v1.CreateProductRequest.images:type_name -> product.v1.Image
-	53, // 18: product.v1.CreateProductRequest.attributes:type_name -> product.v1.CreateProductRequest.AttributesEntry
+	8,  // 9: product.v1.Product.stock:type_name -> product.v1.Stock
+	61, // 10: product.v1.Product.created_at:type_name -> google.protobuf.Timestamp
+	61, // 11: product.v1.Product.updated_at:type_name -> google.protobuf.Timestamp
+	7,  // 12: product.v1.Product.discount:type_name -> product.v1.Discount
+	5,  // 13: product.v1.CreateCategoryResponse.category:type_name -> product.v1.Category
+	5,  // 14: product.v1.GetCategoryResponse.category:type_name -> product.v1.Category
+	5,  // 15: product.v1.ListCategoriesResponse.categories:type_name -> product.v1.Category
+	62, // 16: product.v1.CreateProductRequest.price:type_name -> money.v1.Money
+	6,  // 17: product.v1.CreateProductRequest.images:type_name -> product.v1.Image
+	59, // 18: product.v1.CreateProductRequest.attributes:type_name -> product.v1.CreateProductRequest.AttributesEntry
 	0,  // 19: product.v1.CreateProductRequest.status:type_name -> product.v1.ProductStatus
-	6,  // 20: product.v1.CreateProductRequest.discount:type_name -> product.v1.Discount
-	8,  // 21: product.v1.CreateProductResponse.product:type_name -> product.v1.Product
-	4,  // 22: product.v1.UpdateCategoryResponse.category:type_name -> product.v1.Category
-	5,  // 23: product.v1.Images.images:type_name -> product.v1.Image
-	54, // 24: product.v1.Attributes.values:type_name -> product.v1.Attributes.ValuesEntry
-	56, // 25: product.v1.UpdateProductRequest.price:type_name -> money.v1.Money
-	21, // 26: product.v1.UpdateProductRequest.category_ids:type_name -> product.v1.CategoryIds
-	22, // 27: product.v1.UpdateProductRequest.images:type_name -> product.v1.Images
-	23, // 28: product.v1.UpdateProductRequest.attributes:type_name -> product.v1.Attributes
+	7,  // 20: product.v1.CreateProductRequest.discount:type_name -> product.v1.Discount
+	9,  // 21: product.v1.CreateProductResponse.product:type_name -> product.v1.Product
+	5,  // 22: product.v1.UpdateCategoryResponse.category:type_name -> product.v1.Category
+	6,  // 23: product.v1.Images.images:type_name -> product.v1.Image
+	60, // 24: product.v1.Attributes.values:type_name -> product.v1.Attributes.ValuesEntry
+	62, // 25: product.v1.UpdateProductRequest.price:type_name -> money.v1.Money
+	22, // 26: product.v1.UpdateProductRequest.category_ids:type_name -> product.v1.CategoryIds
+	23, // 27: product.v1.UpdateProductRequest.images:type_name -> product.v1.Images
+	24, // 28: product.v1.UpdateProductRequest.attributes:type_name -> product.v1.Attributes
 	0,  // 29: product.v1.UpdateProductRequest.status:type_name -> product.v1.ProductStatus
-	6,  // 30: product.v1.UpdateProductRequest.discount:type_name -> product.v1.Discount
-	8,  // 31: product.v1.UpdateProductResponse.product:type_name -> product.v1.Product
-	8,  // 32: product.v1.ArchiveProductResponse.product:type_name -> product.v1.Product
-	56, // 33: product.v1.ImportedProduct.price:type_name -> money.v1.Money
-	21, // 34: product.v1.ImportedProduct.category_ids:type_name -> product.v1.CategoryIds
-	22, // 35: product.v1.ImportedProduct.images:type_name -> product.v1.Images
-	23, // 36: product.v1.ImportedProduct.attributes:type_name -> product.v1.Attributes
+	7,  // 30: product.v1.UpdateProductRequest.discount:type_name -> product.v1.Discount
+	9,  // 31: product.v1.UpdateProductResponse.product:type_name -> product.v1.Product
+	9,  // 32: product.v1.ArchiveProductResponse.product:type_name -> product.v1.Product
+	62, // 33: product.v1.ImportedProduct.price:type_name -> money.v1.Money
+	22, // 34: product.v1.ImportedProduct.category_ids:type_name -> product.v1.CategoryIds
+	23, // 35: product.v1.ImportedProduct.images:type_name -> product.v1.Images
+	24, // 36: product.v1.ImportedProduct.attributes:type_name -> product.v1.Attributes
 	0,  // 37: product.v1.ImportedProduct.status:type_name -> product.v1.ProductStatus
-	6,  // 38: product.v1.ImportedProduct.discount:type_name -> product.v1.Discount
-	28, // 39: product.v1.ImportProductsRequest.products:type_name -> product.v1.ImportedProduct
+	7,  // 38: product.v1.ImportedProduct.discount:type_name -> product.v1.Discount
+	29, // 39: product.v1.ImportProductsRequest.products:type_name -> product.v1.ImportedProduct
 	3,  // 40: product.v1.ImportResult.status:type_name -> product.v1.ImportStatus
-	30, // 41: product.v1.ImportProductsResponse.results:type_name -> product.v1.ImportResult
-	8,  // 42: product.v1.GetProductResponse.product:type_name -> product.v1.Product
-	8,  // 43: product.v1.BatchGetProductsResponse.products:type_name -> product.v1.Product
+	31, // 41: product.v1.ImportProductsResponse.results:type_name -> product.v1.ImportResult
+	9,  // 42: product.v1.GetProductResponse.product:type_name -> product.v1.Product
+	9,  // 43: product.v1.BatchGetProductsResponse.products:type_name -> product.v1.Product
 	2,  // 44: product.v1.ListProductsRequest.sort:type_name -> product.v1.ProductSort
-	8,  // 45: product.v1.ListProductsResponse.products:type_name -> product.v1.Product
-	7,  // 46: product.v1.AdjustStockResponse.stock:type_name -> product.v1.Stock
-	55, // 47: product.v1.StockLedgerEntry.at:type_name -> google.protobuf.Timestamp
-	40, // 48: product.v1.ListStockLedgerResponse.entries:type_name -> product.v1.StockLedgerEntry
-	43, // 49: product.v1.ReserveStockRequest.lines:type_name -> product.v1.StockLine
-	55, // 50: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
-	43, // 51: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
-	9,  // 52: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
-	11, // 53: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
-	13, // 54: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
-	17, // 55: product.v1.CatalogService.UpdateCategory:input_type -> product.v1.UpdateCategoryRequest
-	19, // 56: product.v1.CatalogService.DeleteCategory:input_type -> product.v1.DeleteCategoryRequest
-	15, // 57: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
-	24, // 58: product.v1.CatalogService.UpdateProduct:input_type -> product.v1.UpdateProductRequest
-	26, // 59: product.v1.CatalogService.ArchiveProduct:input_type -> product.v1.ArchiveProductRequest
-	29, // 60: product.v1.CatalogService.ImportProducts:input_type -> product.v1.ImportProductsRequest
-	32, // 61: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
-	34, // 62: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
-	36, // 63: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
-	38, // 64: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
-	41, // 65: product.v1.StockService.ListStockLedger:input_type -> product.v1.ListStockLedgerRequest
-	44, // 66: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
-	46, // 67: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
-	48, // 68: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
-	50, // 69: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
-	10, // 70: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
-	12, // 71: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
-	14, // 72: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
-	18, // 73: product.v1.CatalogService.UpdateCategory:output_type -> product.v1.UpdateCategoryResponse
-	20, // 74: product.v1.CatalogService.DeleteCategory:output_type -> product.v1.DeleteCategoryResponse
-	16, // 75: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
-	25, // 76: product.v1.CatalogService.UpdateProduct:output_type -> product.v1.UpdateProductResponse
-	27, // 77: product.v1.CatalogService.ArchiveProduct:output_type -> product.v1.ArchiveProductResponse
-	31, // 78: product.v1.CatalogService.ImportProducts:output_type -> product.v1.ImportProductsResponse
-	33, // 79: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
-	35, // 80: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
-	37, // 81: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
-	39, // 82: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
-	42, // 83: product.v1.StockService.ListStockLedger:output_type -> product.v1.ListStockLedgerResponse
-	45, // 84: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
-	47, // 85: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
-	49, // 86: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
-	51, // 87: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
-	70, // [70:88] is the sub-list for method output_type
-	52, // [52:70] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	9,  // 45: product.v1.ListProductsResponse.products:type_name -> product.v1.Product
+	8,  // 46: product.v1.AdjustStockResponse.stock:type_name -> product.v1.Stock
+	61, // 47: product.v1.StockLedgerEntry.at:type_name -> google.protobuf.Timestamp
+	41, // 48: product.v1.ListStockLedgerResponse.entries:type_name -> product.v1.StockLedgerEntry
+	44, // 49: product.v1.ReserveStockRequest.lines:type_name -> product.v1.StockLine
+	61, // 50: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
+	44, // 51: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
+	4,  // 52: product.v1.Reservation.status:type_name -> product.v1.ReservationStatus
+	44, // 53: product.v1.Reservation.lines:type_name -> product.v1.StockLine
+	61, // 54: product.v1.Reservation.updated_at:type_name -> google.protobuf.Timestamp
+	61, // 55: product.v1.ListReservationsRequest.from:type_name -> google.protobuf.Timestamp
+	61, // 56: product.v1.ListReservationsRequest.to:type_name -> google.protobuf.Timestamp
+	53, // 57: product.v1.ListReservationsResponse.reservations:type_name -> product.v1.Reservation
+	53, // 58: product.v1.BatchGetReservationsResponse.reservations:type_name -> product.v1.Reservation
+	10, // 59: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
+	12, // 60: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
+	14, // 61: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
+	18, // 62: product.v1.CatalogService.UpdateCategory:input_type -> product.v1.UpdateCategoryRequest
+	20, // 63: product.v1.CatalogService.DeleteCategory:input_type -> product.v1.DeleteCategoryRequest
+	16, // 64: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
+	25, // 65: product.v1.CatalogService.UpdateProduct:input_type -> product.v1.UpdateProductRequest
+	27, // 66: product.v1.CatalogService.ArchiveProduct:input_type -> product.v1.ArchiveProductRequest
+	30, // 67: product.v1.CatalogService.ImportProducts:input_type -> product.v1.ImportProductsRequest
+	33, // 68: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
+	35, // 69: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
+	37, // 70: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
+	39, // 71: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
+	42, // 72: product.v1.StockService.ListStockLedger:input_type -> product.v1.ListStockLedgerRequest
+	45, // 73: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
+	47, // 74: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
+	49, // 75: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
+	51, // 76: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
+	54, // 77: product.v1.StockService.ListReservations:input_type -> product.v1.ListReservationsRequest
+	56, // 78: product.v1.StockService.BatchGetReservations:input_type -> product.v1.BatchGetReservationsRequest
+	11, // 79: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
+	13, // 80: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
+	15, // 81: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
+	19, // 82: product.v1.CatalogService.UpdateCategory:output_type -> product.v1.UpdateCategoryResponse
+	21, // 83: product.v1.CatalogService.DeleteCategory:output_type -> product.v1.DeleteCategoryResponse
+	17, // 84: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
+	26, // 85: product.v1.CatalogService.UpdateProduct:output_type -> product.v1.UpdateProductResponse
+	28, // 86: product.v1.CatalogService.ArchiveProduct:output_type -> product.v1.ArchiveProductResponse
+	32, // 87: product.v1.CatalogService.ImportProducts:output_type -> product.v1.ImportProductsResponse
+	34, // 88: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
+	36, // 89: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
+	38, // 90: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
+	40, // 91: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
+	43, // 92: product.v1.StockService.ListStockLedger:output_type -> product.v1.ListStockLedgerResponse
+	46, // 93: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
+	48, // 94: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
+	50, // 95: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
+	52, // 96: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
+	55, // 97: product.v1.StockService.ListReservations:output_type -> product.v1.ListReservationsResponse
+	57, // 98: product.v1.StockService.BatchGetReservations:output_type -> product.v1.BatchGetReservationsResponse
+	79, // [79:99] is the sub-list for method output_type
+	59, // [59:79] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_product_v1_product_proto_init() }
@@ -3730,8 +4112,8 @@ func file_product_v1_product_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_product_v1_product_proto_rawDesc), len(file_product_v1_product_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   51,
+			NumEnums:      5,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

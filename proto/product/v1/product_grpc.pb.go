@@ -583,12 +583,14 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	StockService_AdjustStock_FullMethodName        = "/product.v1.StockService/AdjustStock"
-	StockService_ListStockLedger_FullMethodName    = "/product.v1.StockService/ListStockLedger"
-	StockService_ReserveStock_FullMethodName       = "/product.v1.StockService/ReserveStock"
-	StockService_ConfirmReservation_FullMethodName = "/product.v1.StockService/ConfirmReservation"
-	StockService_ReleaseReservation_FullMethodName = "/product.v1.StockService/ReleaseReservation"
-	StockService_RestockItems_FullMethodName       = "/product.v1.StockService/RestockItems"
+	StockService_AdjustStock_FullMethodName          = "/product.v1.StockService/AdjustStock"
+	StockService_ListStockLedger_FullMethodName      = "/product.v1.StockService/ListStockLedger"
+	StockService_ReserveStock_FullMethodName         = "/product.v1.StockService/ReserveStock"
+	StockService_ConfirmReservation_FullMethodName   = "/product.v1.StockService/ConfirmReservation"
+	StockService_ReleaseReservation_FullMethodName   = "/product.v1.StockService/ReleaseReservation"
+	StockService_RestockItems_FullMethodName         = "/product.v1.StockService/RestockItems"
+	StockService_ListReservations_FullMethodName     = "/product.v1.StockService/ListReservations"
+	StockService_BatchGetReservations_FullMethodName = "/product.v1.StockService/BatchGetReservations"
 )
 
 // StockServiceClient is the client API for StockService service.
@@ -618,6 +620,12 @@ type StockServiceClient interface {
 	// whole reservation was released there is nothing left to put back, and nothing changes. Errors: conflict
 	// reservation_not_confirmed, conflict restock_exceeds_reservation, not_found.
 	RestockItems(ctx context.Context, in *RestockItemsRequest, opts ...grpc.CallOption) (*RestockItemsResponse, error)
+	// ListReservations answers the reservations that last changed in a span of time, in the order of their changes. One
+	// that changes meanwhile leaves the span: whoever audits the next span meets it there.
+	ListReservations(ctx context.Context, in *ListReservationsRequest, opts ...grpc.CallOption) (*ListReservationsResponse, error)
+	// BatchGetReservations answers the reservations of up to 100 orders. Orders without one are left out; the order of the
+	// answer is not that of the request.
+	BatchGetReservations(ctx context.Context, in *BatchGetReservationsRequest, opts ...grpc.CallOption) (*BatchGetReservationsResponse, error)
 }
 
 type stockServiceClient struct {
@@ -688,6 +696,26 @@ func (c *stockServiceClient) RestockItems(ctx context.Context, in *RestockItemsR
 	return out, nil
 }
 
+func (c *stockServiceClient) ListReservations(ctx context.Context, in *ListReservationsRequest, opts ...grpc.CallOption) (*ListReservationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReservationsResponse)
+	err := c.cc.Invoke(ctx, StockService_ListReservations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stockServiceClient) BatchGetReservations(ctx context.Context, in *BatchGetReservationsRequest, opts ...grpc.CallOption) (*BatchGetReservationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchGetReservationsResponse)
+	err := c.cc.Invoke(ctx, StockService_BatchGetReservations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StockServiceServer is the server API for StockService service.
 // All implementations must embed UnimplementedStockServiceServer
 // for forward compatibility.
@@ -715,6 +743,12 @@ type StockServiceServer interface {
 	// whole reservation was released there is nothing left to put back, and nothing changes. Errors: conflict
 	// reservation_not_confirmed, conflict restock_exceeds_reservation, not_found.
 	RestockItems(context.Context, *RestockItemsRequest) (*RestockItemsResponse, error)
+	// ListReservations answers the reservations that last changed in a span of time, in the order of their changes. One
+	// that changes meanwhile leaves the span: whoever audits the next span meets it there.
+	ListReservations(context.Context, *ListReservationsRequest) (*ListReservationsResponse, error)
+	// BatchGetReservations answers the reservations of up to 100 orders. Orders without one are left out; the order of the
+	// answer is not that of the request.
+	BatchGetReservations(context.Context, *BatchGetReservationsRequest) (*BatchGetReservationsResponse, error)
 	mustEmbedUnimplementedStockServiceServer()
 }
 
@@ -742,6 +776,12 @@ func (UnimplementedStockServiceServer) ReleaseReservation(context.Context, *Rele
 }
 func (UnimplementedStockServiceServer) RestockItems(context.Context, *RestockItemsRequest) (*RestockItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RestockItems not implemented")
+}
+func (UnimplementedStockServiceServer) ListReservations(context.Context, *ListReservationsRequest) (*ListReservationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReservations not implemented")
+}
+func (UnimplementedStockServiceServer) BatchGetReservations(context.Context, *BatchGetReservationsRequest) (*BatchGetReservationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchGetReservations not implemented")
 }
 func (UnimplementedStockServiceServer) mustEmbedUnimplementedStockServiceServer() {}
 func (UnimplementedStockServiceServer) testEmbeddedByValue()                      {}
@@ -872,6 +912,42 @@ func _StockService_RestockItems_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StockService_ListReservations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReservationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StockServiceServer).ListReservations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StockService_ListReservations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StockServiceServer).ListReservations(ctx, req.(*ListReservationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StockService_BatchGetReservations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchGetReservationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StockServiceServer).BatchGetReservations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StockService_BatchGetReservations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StockServiceServer).BatchGetReservations(ctx, req.(*BatchGetReservationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StockService_ServiceDesc is the grpc.ServiceDesc for StockService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -902,6 +978,14 @@ var StockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RestockItems",
 			Handler:    _StockService_RestockItems_Handler,
+		},
+		{
+			MethodName: "ListReservations",
+			Handler:    _StockService_ListReservations_Handler,
+		},
+		{
+			MethodName: "BatchGetReservations",
+			Handler:    _StockService_BatchGetReservations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -44,7 +44,7 @@ func New(l *ledger.Ledger, apiKey string, draining <-chan struct{}, log *slog.Lo
 	a.mux.HandleFunc("GET /healthz", a.health)
 	a.get("GET /v1/payments/{id}", a.payment)
 	a.get("GET /v1/payments/by-key/{key...}", a.byKey)
-	a.get("GET /v1/payments", a.byReference)
+	a.get("GET /v1/payments", a.list)
 	a.get("GET /v1/ledger", a.entries)
 	a.post("POST /v1/payments", a.authorize)
 	a.post("POST /v1/payments/void-by-key", a.voidByKey)
@@ -243,10 +243,11 @@ func (a *API) byKey(w http.ResponseWriter, r *http.Request) error {
 	return respond(w, http.StatusOK, ledger.Answer{Payment: &p}, err)
 }
 
-func (a *API) byReference(w http.ResponseWriter, r *http.Request) error {
+// list answers the payments of a reference, or, without one, those that changed in a span of time.
+func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	reference := r.URL.Query().Get("reference")
 	if reference == "" {
-		return &requestError{http.StatusUnprocessableEntity, ledger.CodeInvalidRequest, "reference is required"}
+		return a.changes(w, r)
 	}
 	payments, err := a.ledger.ByReference(reference)
 	if err != nil {

@@ -261,7 +261,7 @@ func (l *Ledger) underKey(key string) *Payment {
 	if made == nil {
 		return nil
 	}
-	if p := l.state.payments[made.ID]; p.key == key { // else the key belongs to a capture, void or refund
+	if p := l.state.payments[made.ID]; p.Key == key { // else the key belongs to a capture, void or refund
 		return p.ref()
 	}
 	return nil

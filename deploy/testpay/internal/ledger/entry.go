@@ -60,6 +60,7 @@ type Payment struct {
 	Status      Status    `json:"status"`
 	Captured    int64     `json:"captured"`
 	Refunded    int64     `json:"refunded"`
+	Key         string    `json:"key"` // of the call that made it
 	FailureCode string    `json:"failure_code,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
 }

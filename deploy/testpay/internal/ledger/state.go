@@ -21,10 +21,9 @@ type state struct {
 	unnotified  []string  // late authorizations whose webhook is outstanding, oldest first
 }
 
-// account is a payment with what only the ledger needs to know about it.
+// account is a payment as the ledger keeps it.
 type account struct {
 	Payment
-	key       string // of the authorize call
 	noRefunds bool
 }
 
@@ -59,8 +58,8 @@ func (s *state) apply(e Entry) (Answer, error) {
 			s.unnotified = append(s.unnotified, p.ID)
 			break
 		}
-		p = &account{key: e.Key, noRefunds: e.NoRefunds, Payment: Payment{
-			ID: e.PaymentID, Reference: e.Reference, Amount: e.Amount, Currency: e.Currency,
+		p = &account{noRefunds: e.NoRefunds, Payment: Payment{
+			ID: e.PaymentID, Key: e.Key, Reference: e.Reference, Amount: e.Amount, Currency: e.Currency,
 			Status: Status(e.Type), FailureCode: e.FailureCode, CreatedAt: e.At,
 		}}
 		s.payments[p.ID] = p
@@ -150,7 +149,7 @@ func (s *state) check(e Entry) error {
 		if p.Status != StatusAuthorized && p.Status != StatusPending || e.Amount != p.Amount {
 			return fmt.Errorf("void of a payment that is %s", p.Status)
 		}
-		if e.ClosedKey != "" && e.ClosedKey != p.key {
+		if e.ClosedKey != "" && e.ClosedKey != p.Key {
 			return errors.New("closes the key of another payment")
 		}
 	case Refunded:
@@ -161,7 +160,7 @@ func (s *state) check(e Entry) error {
 			return fmt.Errorf("refund of %d with %d captured and %d refunded", e.Amount, p.Captured, p.Refunded)
 		}
 	case KeyClosed:
-		if p != nil && (p.key != e.ClosedKey || p.Status != StatusVoided && p.Status != StatusDeclined) {
+		if p != nil && (p.Key != e.ClosedKey || p.Status != StatusVoided && p.Status != StatusDeclined) {
 			return fmt.Errorf("closes the key of a payment that is %s", p.Status)
 		}
 	case Notified:

@@ -50,8 +50,11 @@ type Sweeper interface {
 	SweepAttempts(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
+// More adds further jobs: who works them, and what comes by itself.
+type More func(*river.Config)
+
 // Component works jobs from start to stop: those of orders, and more.
-func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger, more ...func(*river.Config)) (lifecycle.Component, error) {
+func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger, more ...More) (lifecycle.Component, error) {
 	registered := river.NewWorkers()
 	river.AddWorker(registered, &settleWorker{settler: settler})
 	river.AddWorker(registered, &checkWorker{settler: settler})

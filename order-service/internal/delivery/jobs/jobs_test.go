@@ -22,6 +22,7 @@ import (
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/repository/postgres"
 	"shop.example/order-service/internal/usecase"
+	"shop.example/platform/lifecycle"
 	"shop.example/platform/logging"
 	"shop.example/platform/money"
 	"shop.example/platform/pgtest"
@@ -114,6 +115,12 @@ func (r replica) workAndLog(t *testing.T, settler jobs.Settler, log *slog.Logger
 	if err != nil {
 		t.Fatal(err)
 	}
+	return start(t, workers)
+}
+
+// start starts workers, until the test ends or stop is called.
+func start(t *testing.T, workers lifecycle.Component) (stop func(context.Context) error) {
+	t.Helper()
 	// The context of a start is done when the process is told to end, and jobs go on after that.
 	starting, started := context.WithCancel(t.Context())
 	if err := workers.Start(starting); err != nil {

@@ -40,8 +40,8 @@ type EventSweeper interface {
 	SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
-// WithWebhooks has the jobs of outbound webhooks worked too, in a queue of their own: no receiver keeps an order waiting.
-func WithWebhooks(deliverer Deliverer, sweeper EventSweeper, log *slog.Logger) func(*river.Config) {
+// Webhooks has the jobs of outbound webhooks worked too, in a queue of their own: no receiver keeps an order waiting.
+func Webhooks(deliverer Deliverer, sweeper EventSweeper, log *slog.Logger) More {
 	return func(c *river.Config) {
 		river.AddWorker(c.Workers, &deliverWorker{deliverer: deliverer, lanes: newLanes()})
 		river.AddWorker(c.Workers, &sweepEventsWorker{sweeper: sweeper, log: log})

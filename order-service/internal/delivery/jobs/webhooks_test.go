@@ -40,7 +40,7 @@ func (d *Deliverer) await(t *testing.T) usecase.PlannedDelivery {
 func (r replica) deliver(t *testing.T, settler jobs.Settler, deliverer jobs.Deliverer) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	workers, err := jobs.Component(r.pool, settler, r.store, log, jobs.WithWebhooks(deliverer, r.store, log))
+	workers, err := jobs.Component(r.pool, settler, r.store, log, jobs.Webhooks(deliverer, r.store, log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Policy is who may call what: the gateway only, for a signed-in user but where prices are shown, and for admins where
-// coupons are made and webhook endpoints kept.
+// coupons are made, webhook endpoints kept and audits looked at.
 var Policy = grpcserver.Policy{
 	orderv1.OrderService_ListShippingMethods_FullMethodName: {Callers: []string{grpcserver.Gateway}},
 	orderv1.OrderService_QuoteOrder_FullMethodName:          {Callers: []string{grpcserver.Gateway}, User: true},
@@ -35,4 +35,7 @@ var Policy = grpcserver.Policy{
 	orderv1.WebhookService_DeleteWebhookEndpoint_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 	orderv1.WebhookService_ListWebhookDeliveries_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 	orderv1.WebhookService_RedeliverWebhook_FullMethodName:      {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+
+	orderv1.AuditService_ListFindings_FullMethodName:  {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
+	orderv1.AuditService_RepairFinding_FullMethodName: {Callers: []string{grpcserver.Gateway}, Role: auth.Admin},
 }

@@ -77,9 +77,13 @@ func setup(t *testing.T) *service {
 	s.stock.Set(s.cup, pieces)
 	s.stock.Set(s.pot, pieces)
 	log := slog.New(slog.DiscardHandler)
+	provider := usecasetest.NewFakeProvider()
 	checkout := usecase.NewCheckout(usecase.CheckoutParts{
 		Attempts: s.store, Keys: s.store, Orders: s.store, Coupons: s.store, Users: usecasetest.NewFakeUsers(), Addresses: s.books, Carts: s.carts, Catalog: catalog, Stock: s.stock,
-		Payments: usecasetest.NewFakeProvider(), Shipping: shipping, Now: now, Log: log,
+		Payments: provider, Shipping: shipping, Now: now, Log: log,
+	})
+	audit := usecase.NewAudit(usecase.AuditParts{
+		Orders: s.store, Reservations: s.stock, Payments: []usecase.PaymentLister{provider}, Findings: s.store, Settle: time.Minute, Now: now, Log: log,
 	})
 
 	monitor := health.NewMonitor(log)
@@ -89,7 +93,8 @@ func setup(t *testing.T) *service {
 		Policy: rpc.Policy,
 	}, func(r grpc.ServiceRegistrar) {
 		rpc.Register(r, checkout, usecase.NewQueries(s.store, shipping), usecase.NewCoupons(s.store, s.store, now), usecase.NewEvents(map[string]usecase.EventReader{"test": greenInk{}}, s.store))
-		orderv1.RegisterWebhookServiceServer(r, rpc.NewWebhookServer(s.webhooks(t, now)))
+		rpc.RegisterWebhooks(r, s.webhooks(t, now))
+		rpc.RegisterAudit(r, usecase.NewFindings(audit, s.store, s.stock, s.store, s.store))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/usecase"
 	orderv1 "shop.example/proto/order/v1"
@@ -15,9 +17,9 @@ type WebhookServer struct {
 	webhooks *usecase.Webhooks
 }
 
-// NewWebhookServer returns the service of the endpoints that events are sent to.
-func NewWebhookServer(webhooks *usecase.Webhooks) *WebhookServer {
-	return &WebhookServer{webhooks: webhooks}
+// RegisterWebhooks serves the endpoints that events are sent to.
+func RegisterWebhooks(r grpc.ServiceRegistrar, webhooks *usecase.Webhooks) {
+	orderv1.RegisterWebhookServiceServer(r, &WebhookServer{webhooks: webhooks})
 }
 
 func (s *WebhookServer) ListWebhookEndpoints(ctx context.Context, req *orderv1.ListWebhookEndpointsRequest) (*orderv1.ListWebhookEndpointsResponse, error) {

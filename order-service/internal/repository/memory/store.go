@@ -28,6 +28,7 @@ type Store struct {
 	coupons  map[uuid.UUID]domain.Coupon
 	uses     map[uuid.UUID]use // by order
 	webhooks webhooks
+	audits   audits
 }
 
 // row is an order with its lease.
@@ -57,6 +58,7 @@ func New(now func() time.Time) *Store {
 		coupons:  make(map[uuid.UUID]domain.Coupon),
 		uses:     make(map[uuid.UUID]use),
 		webhooks: newWebhooks(),
+		audits:   audits{findings: make(map[uuid.UUID]domain.Finding)},
 	}
 }
 

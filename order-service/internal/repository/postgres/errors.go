@@ -8,8 +8,9 @@ import (
 
 // constraints are what the violation of a constraint means. Any other violation is a mistake of ours.
 var constraints = map[string]error{
-	"attempts_pkey":    usecase.ErrKeyTaken, // it decides who was first with a key
-	"coupons_code_key": domain.ErrCodeTaken,
+	"attempts_pkey":        usecase.ErrKeyTaken, // it decides who was first with a key
+	"coupons_code_key":     domain.ErrCodeTaken,
+	"findings_watched_key": errWatched,
 }
 
 // translate turns what the database refused into what a caller is told.

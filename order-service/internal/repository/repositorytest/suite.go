@@ -34,6 +34,9 @@ type Store interface {
 	usecase.OutgoingStore
 	// PlannedDeliveries returns what is planned to be sent, the oldest first.
 	PlannedDeliveries(ctx context.Context) ([]usecase.PlannedDelivery, error)
+	usecase.AuditedOrders
+	usecase.FindingStore
+	usecase.FindingReader
 	// Checks returns how many looks at the payments of an order are planned.
 	Checks(ctx context.Context, orderID uuid.UUID) (int, error)
 	// Planned returns when Settle is to look at an order, and whether it is to at all.
@@ -77,6 +80,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	}
 	maps.Copy(tests, couponTests)
 	maps.Copy(tests, webhookTests)
+	maps.Copy(tests, auditTests)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

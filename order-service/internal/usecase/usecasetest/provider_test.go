@@ -14,3 +14,11 @@ func TestFakeProvider(t *testing.T) {
 		return usecasetest.PaymentProvider{Payments: p, DecideLate: func() { p.DecideLate(usecase.ProviderAuthorized) }}
 	})
 }
+
+func TestFakeProviderLists(t *testing.T) {
+	t.Parallel()
+	usecasetest.RunPaymentLister(t, func(*testing.T) usecasetest.ListedProvider {
+		p := usecasetest.NewFakeProvider()
+		return usecasetest.ListedProvider{Payments: p, PaymentLister: p}
+	})
+}

@@ -22,10 +22,12 @@ var Policy = grpcserver.Policy{
 	productv1.CatalogService_BatchGetProducts_FullMethodName: {Callers: []string{grpcserver.CartService, grpcserver.OrderService}},
 	productv1.CatalogService_ListProducts_FullMethodName:     {Callers: []string{grpcserver.Gateway}},
 
-	productv1.StockService_AdjustStock_FullMethodName:        {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
-	productv1.StockService_ListStockLedger_FullMethodName:    {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
-	productv1.StockService_ReserveStock_FullMethodName:       {Callers: []string{grpcserver.OrderService}},
-	productv1.StockService_ConfirmReservation_FullMethodName: {Callers: []string{grpcserver.OrderService}},
-	productv1.StockService_ReleaseReservation_FullMethodName: {Callers: []string{grpcserver.OrderService}},
-	productv1.StockService_RestockItems_FullMethodName:       {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_AdjustStock_FullMethodName:          {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
+	productv1.StockService_ListStockLedger_FullMethodName:      {Callers: []string{grpcserver.Gateway}, Role: auth.Staff},
+	productv1.StockService_ReserveStock_FullMethodName:         {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_ConfirmReservation_FullMethodName:   {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_ReleaseReservation_FullMethodName:   {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_RestockItems_FullMethodName:         {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_ListReservations_FullMethodName:     {Callers: []string{grpcserver.OrderService}},
+	productv1.StockService_BatchGetReservations_FullMethodName: {Callers: []string{grpcserver.OrderService}},
 }

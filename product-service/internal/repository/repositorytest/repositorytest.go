@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		"Restock":                  restock,
 		"RestockOfWhatWasNotTaken": restockOfWhatWasNotTaken,
 		"RaceOfRestocks":           raceOfRestocks,
+		"ChangedReservations":      changedReservations,
 		"Replace":                  replace,
 		"RaceOfRevisions":          raceOfRevisions,
 		"RaceAgainstReplacements":  raceAgainstReplacements,
