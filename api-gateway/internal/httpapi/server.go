@@ -126,6 +126,8 @@ func init() {
 	validation.MsgExpectedRFC5322Email = "expected an e-mail address"
 	validation.MsgExpectedRFC3986URI = "expected a URL"
 	validation.MsgExpectedRFC4122UUID = "expected a UUID"
+	// And this one tells nobody what a schema is. There is one field with a choice: a Sum.
+	validation.MsgExpectedMatchExactlyOneSchema = "expected minor units, at least 1, or money"
 	huma.ErrorFormatter = func(format string, arguments ...any) string {
 		if !strings.Contains(format, "%") {
 			return format

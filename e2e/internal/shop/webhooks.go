@@ -42,7 +42,7 @@ type Delivery struct {
 // NewEndpoint has events sent to a URL: all, or those of some types.
 func (s *Shop) NewEndpoint(t testing.TB, url string, events ...string) Endpoint {
 	t.Helper()
-	return Want[Endpoint](t, http.StatusCreated, s.Admin(t).Post("/webhook-endpoints", map[string]any{"url": url, "events": slices.Concat([]string{}, events)}))
+	return Want[Endpoint](t, http.StatusCreated, s.Admin(t).Post("/webhook-endpoints", map[string]any{"url": url, "events": append([]string{}, events...)}))
 }
 
 // Deliveries are the newest to an endpoint.

@@ -2,6 +2,7 @@ package usecase_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/repository/memory"
 	"shop.example/order-service/internal/usecase"
+	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
 	"shop.example/platform/money"
 )
@@ -562,5 +564,30 @@ func TestListFindings(t *testing.T) {
 	list.Filter.Kind = domain.OrderStuck
 	if _, err := a.findings.List(t.Context(), list); apperr.KindOf(err) != apperr.Invalid {
 		t.Errorf("the token of another list: %v", err)
+	}
+}
+
+// ListsNothing knows reservations, and has none to tell of by itself.
+type ListsNothing struct{ *usecasetest.FakeStock }
+
+func (ListsNothing) ListReservations(context.Context, time.Time, time.Time, string, int) ([]domain.Reservation, string, error) {
+	return nil, "", nil
+}
+
+// What is stuck does not change, so it is looked for: also an order that is planned, and comes to nothing for longer than any
+// bank takes.
+func TestAuditLooksForWhatIsStuck(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	a := s.auditor(Faults{})
+	a.audit.Reservations, a.audit.Payments = ListsNothing{s.stock}, nil
+	o := unsettled(t, s, tokLate)
+	a.rounds(t, domain.PaymentWindow)
+	if found := a.open(t); len(found) > 0 {
+		t.Fatalf("found before it is late: %+v", found)
+	}
+	a.rounds(t, 4*settle)
+	if found := a.open(t); len(found) != 1 || found[0].Kind != domain.OrderStuck || found[0].OrderID != o.ID {
+		t.Errorf("found %+v, want that order %s is stuck", found, o.ID)
 	}
 }
