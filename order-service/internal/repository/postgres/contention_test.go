@@ -220,7 +220,7 @@ func TestRoundTrips(t *testing.T) {
 		"Place": {len(place), commits(place)}, "Settle": {len(settle), commits(settle)},
 	}
 	// What an event costs where nobody listens is one look at the endpoints.
-	want := map[string][2]int{"Begin": {5, 1}, "Decide": {9, 1}, "Place": {15, 2}, "Settle": {2, 0}}
+	want := map[string][2]int{"Begin": {5, 1}, "Decide": {9, 1}, "Place": {16, 2}, "Settle": {2, 0}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("round trips and commits (-want +got):\n%s\nBegin %q\nDecide %q\nPlace %q\nSettle %q", diff, begin, decide, place, settle)
 	}
