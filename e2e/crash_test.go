@@ -117,8 +117,8 @@ type slot struct {
 	product  shop.Product
 }
 
-// cell is a slot in one round: a point and a fault.
-type cell struct {
+// crashCell is a slot in one round: a point and a fault.
+type crashCell struct {
 	*slot
 	round *round
 	key   string
@@ -131,7 +131,7 @@ type cell struct {
 	outcome  string
 }
 
-func (c *cell) fail(format string, args ...any) {
+func (c *crashCell) fail(format string, args ...any) {
 	c.failures = append(c.failures, fmt.Sprintf(format, args...))
 }
 
@@ -162,7 +162,7 @@ func newCrashShop(t *testing.T, replicas map[string]int, results *crashTable) *c
 
 // run strikes each fault once, and looks at everything in the end.
 func (c *crashShop) run(faults ...fault) {
-	var all []*cell
+	var all []*crashCell
 	for _, f := range faults {
 		r := &round{crashShop: c, fault: f, begin: time.Now()}
 		if err := r.run(); err != nil {
@@ -183,13 +183,13 @@ func (c *crashShop) run(faults ...fault) {
 }
 
 // audit checks everything that the shop has written down.
-func (c *crashShop) audit(cells []*cell) {
+func (c *crashShop) audit(cells []*crashCell) {
 	state, err := c.shop.Invariants().Read(c.t.Context())
 	if err != nil {
 		c.t.Error(err)
 		return
 	}
-	byOrder, byProduct := map[string]*cell{}, map[string]*cell{}
+	byOrder, byProduct := map[string]*crashCell{}, map[string]*crashCell{}
 	for _, cell := range cells {
 		byOrder[cell.order.ID], byProduct[cell.product.ID] = cell, cell
 	}
@@ -215,7 +215,7 @@ type round struct {
 	*crashShop
 	fault      fault
 	begin      time.Time
-	cells      []*cell
+	cells      []*crashCell
 	afterwards func() error // brings back what stayed dead
 }
 
@@ -232,9 +232,9 @@ const (
 
 func (r *round) run() error {
 	for _, s := range r.slots {
-		r.cells = append(r.cells, &cell{slot: s, round: r, key: "crash-" + uniqueKey()})
+		r.cells = append(r.cells, &crashCell{slot: s, round: r, key: "crash-" + uniqueKey()})
 	}
-	if err := r.each(func(c *cell) error { return c.setUp() }); err != nil {
+	if err := r.each(func(c *crashCell) error { return c.setUp() }); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	prepared := time.Now()
@@ -250,7 +250,7 @@ func (r *round) run() error {
 	asked.Wait()
 	r.settle()
 	settled := time.Now()
-	if err := r.each(func(c *cell) error { c.askAgain(); return nil }); err != nil {
+	if err := r.each(func(c *crashCell) error { c.askAgain(); return nil }); err != nil {
 		return err
 	}
 	r.settle()
@@ -263,7 +263,7 @@ func (r *round) run() error {
 }
 
 // each does something for all cells, several at a time.
-func (r *round) each(do func(*cell) error) error {
+func (r *round) each(do func(*crashCell) error) error {
 	var group errgroup.Group
 	group.SetLimit(atOnceHeld)
 	for _, c := range r.cells {
@@ -279,7 +279,7 @@ func (r *round) each(do func(*cell) error) error {
 
 // hold sends all requests and waits until each has come to its point.
 func (r *round) hold(asked *sync.WaitGroup) error {
-	return r.each(func(c *cell) error {
+	return r.each(func(c *crashCell) error {
 		if err := r.arm("key-"+c.key, c.stops()[0]); err != nil {
 			return err
 		}
@@ -307,7 +307,7 @@ func (r *round) hold(asked *sync.WaitGroup) error {
 }
 
 // awaitHeld waits until a cell's request is held, and returns the order that it is about.
-func (r *round) awaitHeld(c *cell) (string, error) {
+func (r *round) awaitHeld(c *crashCell) (string, error) {
 	deadline := time.After(heldWithin)
 	for {
 		if id, err := os.ReadFile(r.file("held", c)); err == nil {
@@ -321,7 +321,7 @@ func (r *round) awaitHeld(c *cell) (string, error) {
 	}
 }
 
-func (r *round) file(kind string, c *cell) string { return filepath.Join(r.points, kind+"-"+c.key) }
+func (r *round) file(kind string, c *crashCell) string { return filepath.Join(r.points, kind+"-"+c.key) }
 
 // arm makes a file that is never seen half written.
 func (r *round) arm(name, content string) error {
@@ -403,7 +403,7 @@ type crashTable struct {
 	cells  map[[2]string]string
 }
 
-func (t *crashTable) add(faults []fault, cells []*cell) {
+func (t *crashTable) add(faults []fault, cells []*crashCell) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cells == nil {

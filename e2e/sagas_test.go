@@ -94,7 +94,7 @@ func (s saga) stock() int64 {
 }
 
 // stops are the points at which a request is held, of which the last one is the cell's.
-func (c *cell) stops() []string {
+func (c *crashCell) stops() []string {
 	if c.scarce {
 		return []string{"Begin/1 before", c.point}
 	}
@@ -102,11 +102,11 @@ func (c *cell) stops() []string {
 }
 
 // between is done between the stops: the last piece goes to somebody else.
-func (saga) between(c *cell) error {
+func (saga) between(c *crashCell) error {
 	return c.adjust(-1, "sold over the counter")
 }
 
-func (c *cell) adjust(delta int64, reason string) error {
+func (c *crashCell) adjust(delta int64, reason string) error {
 	_, err := c.until(http.StatusCreated, func() (*shop.Answer, error) {
 		return c.round.staff.Try(http.MethodPost, "/products/"+c.product.ID+"/stock-adjustments", map[string]any{"delta": delta, "reason": reason}, shop.NewKey())
 	})
@@ -114,7 +114,7 @@ func (c *cell) adjust(delta int64, reason string) error {
 }
 
 // until asks until the answer has a status: what was broken in the last round is just coming back.
-func (c *cell) until(status int, ask func() (*shop.Answer, error)) (*shop.Answer, error) {
+func (c *crashCell) until(status int, ask func() (*shop.Answer, error)) (*shop.Answer, error) {
 	for begin := time.Now(); ; c.round.pause(100 * time.Millisecond) {
 		a, err := ask()
 		if err == nil && a.Status == status {
@@ -135,7 +135,7 @@ func (s saga) pieces() int64 {
 }
 
 // wish is what is bought.
-func (c *cell) wish(token string) shop.Wish {
+func (c *crashCell) wish(token string) shop.Wish {
 	items := []shop.Item{{ProductID: c.product.ID, Quantity: c.pieces()}}
 	if c.fromCart {
 		items = nil
@@ -148,7 +148,7 @@ func (c *cell) wish(token string) shop.Wish {
 }
 
 // setUp makes what the request is about.
-func (c *cell) setUp() error {
+func (c *crashCell) setUp() error {
 	if c.scarce {
 		return c.adjust(1, "the last one")
 	}
@@ -182,7 +182,7 @@ func (c *cell) setUp() error {
 }
 
 // ask sends the request.
-func (c *cell) ask() (*shop.Answer, error) {
+func (c *crashCell) ask() (*shop.Answer, error) {
 	key := shop.Key(c.key)
 	switch c.doing {
 	case "pay":
@@ -202,7 +202,7 @@ func (c *cell) ask() (*shop.Answer, error) {
 var passing = []string{"idempotency_in_progress", "order_busy", "payment_interrupted", "dependency_unavailable"}
 
 // askAgain is the client that asks again under the same key until it is told what became of it. It must be the truth.
-func (c *cell) askAgain() {
+func (c *crashCell) askAgain() {
 	var (
 		a   *shop.Answer
 		err error
@@ -230,7 +230,7 @@ func (c *cell) askAgain() {
 }
 
 // conclude compares what the client was told with what there is.
-func (c *cell) conclude(state invariants.State) {
+func (c *crashCell) conclude(state invariants.State) {
 	o := state.Orders[c.order.ID]
 	c.outcome = "no order"
 	status := ""
@@ -270,8 +270,8 @@ func (c *cell) conclude(state invariants.State) {
 }
 
 // onceEach checks that each cell has one order.
-func (c *crashShop) onceEach(cells []*cell, orders map[string]*invariants.Order) {
-	known, of := map[string]bool{}, map[string]*cell{}
+func (c *crashShop) onceEach(cells []*crashCell, orders map[string]*invariants.Order) {
+	known, of := map[string]bool{}, map[string]*crashCell{}
 	for _, cell := range cells {
 		known[cell.order.ID] = true
 		of[cell.product.ID] = cell
