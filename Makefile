@@ -14,7 +14,7 @@ export STRIPE_MOCK := $(CURDIR)/bin/stripe-mock
 
 SERVICES := api-gateway user-service product-service cart-service order-service
 # In the order of their tests: what fails lower down explains what fails further up.
-UNITS    := tools/testsum platform $(SERVICES) deploy/testpay deploy/local
+UNITS    := tools/testsum platform $(SERVICES) deploy/testpay deploy/local deploy/load
 MODULES  := proto $(UNITS) e2e
 TOOLS    := tools/buf tools/gen tools/lint tools/stripe-mock
 
@@ -76,6 +76,10 @@ bench: bin/shop ## Run the benchmarks of every module (BENCH=regexp, BENCHTIME=1
 	  echo "== $$m"; \
 	  bin/shop with-stores -- go test -C $$m -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -benchtime=$(or $(BENCHTIME),1s) ./...; \
 	done
+
+.PHONY: load
+load: ## Put a shop to work and say where the time goes: SCENARIO=checkout|cart|browse, ARGS="--customers 32 --for 20s --data FOLDER"
+	@go -C deploy/load build -o $(CURDIR)/bin/load . && bin/load $(or $(SCENARIO),checkout) $(ARGS)
 
 .PHONY: lint
 lint: bin/golangci-lint ## Check every module against .golangci.yml
