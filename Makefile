@@ -81,6 +81,10 @@ bench: bin/shop ## Run the benchmarks of every module (BENCH=regexp, BENCHTIME=1
 load: ## Put a shop to work and say where the time goes: SCENARIO=checkout|cart|browse, ARGS="--customers 32 --for 20s --data FOLDER"
 	@go -C deploy/load build -o $(CURDIR)/bin/load . && bin/load $(or $(SCENARIO),checkout) $(ARGS)
 
+.PHONY: soak
+soak: ## Sell for DURATION=10m while a process is killed or stopped every 10 s, and check every order: ARGS="--customers 32 --every 10s"
+	@go -C deploy/load build -o $(CURDIR)/bin/load . && bin/load soak --for $(or $(DURATION),10m) $(ARGS)
+
 .PHONY: lint
 lint: bin/golangci-lint ## Check every module against .golangci.yml
 	@failed=; \
