@@ -149,4 +149,3 @@ func orderOf(paymentKey string) uuid.UUID {
 	}
 	return order
 }
-
