@@ -124,6 +124,7 @@ type crashCell struct {
 	key   string
 	// order is the one that the request is about; empty for a checkout, until it is known.
 	order shop.Order
+	held  bool
 	// first is the answer that the fault left, if any, and told what the client was told in the end.
 	first, told *shop.Answer
 	// failures say what is wrong.
@@ -239,9 +240,7 @@ func (r *round) run() error {
 	}
 	prepared := time.Now()
 	var asked sync.WaitGroup
-	if err := r.hold(&asked); err != nil {
-		return fmt.Errorf("hold: %w", err)
-	}
+	r.hold(&asked)
 	held := time.Now()
 	if err := r.fault.strike(r); err != nil {
 		return fmt.Errorf("strike: %w", err)
@@ -278,32 +277,40 @@ func (r *round) each(do func(*crashCell) error) error {
 }
 
 // hold sends all requests and waits until each has come to its point.
-func (r *round) hold(asked *sync.WaitGroup) error {
-	return r.each(func(c *crashCell) error {
-		if err := r.arm("key-"+c.key, c.stops()[0]); err != nil {
-			return err
+func (r *round) hold(asked *sync.WaitGroup) {
+	_ = r.each(func(c *crashCell) error {
+		if err := r.holdOne(c, asked); err != nil {
+			c.fail("%v", err)
+			return nil
 		}
-		asked.Go(func() { c.first, _ = c.ask() }) // what the first answer is, if any, is up to the fault
-		for i := range c.stops() {
-			id, err := r.awaitHeld(c)
-			if err != nil {
-				return err
-			}
-			if i+1 == len(c.stops()) {
-				break
-			}
-			if err := c.between(c); err != nil {
-				return err
-			}
-			if err := r.arm("order-"+id, c.stops()[i+1]+"\n"+c.key); err != nil {
-				return err
-			}
-			if err := os.Remove(r.file("held", c)); err != nil {
-				return err
-			}
-		}
+		c.held = true
 		return nil
 	})
+}
+
+func (r *round) holdOne(c *crashCell, asked *sync.WaitGroup) error {
+	stops := c.stops()
+	if err := r.arm("key-"+c.key, stops[0]); err != nil {
+		return err
+	}
+	asked.Go(func() { c.first, _ = c.ask() }) // what the first answer is, if any, is up to the fault
+	for _, next := range stops[1:] {
+		id, err := r.awaitHeld(c)
+		if err != nil {
+			return err
+		}
+		if err := c.between(c); err != nil {
+			return err
+		}
+		if err := r.arm("order-"+id, next+"\n"+c.key); err != nil {
+			return err
+		}
+		if err := os.Remove(r.file("held", c)); err != nil {
+			return err
+		}
+	}
+	_, err := r.awaitHeld(c)
+	return err
 }
 
 // awaitHeld waits until a cell's request is held, and returns the order that it is about.
@@ -321,7 +328,9 @@ func (r *round) awaitHeld(c *crashCell) (string, error) {
 	}
 }
 
-func (r *round) file(kind string, c *crashCell) string { return filepath.Join(r.points, kind+"-"+c.key) }
+func (r *round) file(kind string, c *crashCell) string {
+	return filepath.Join(r.points, kind+"-"+c.key)
+}
 
 // arm makes a file that is never seen half written.
 func (r *round) arm(name, content string) error {
@@ -336,7 +345,9 @@ func (r *round) arm(name, content string) error {
 func (r *round) letGo() error {
 	var errs []error
 	for _, c := range r.cells {
-		errs = append(errs, os.Remove(r.file("held", c)))
+		if c.held {
+			errs = append(errs, os.Remove(r.file("held", c)))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -345,7 +356,9 @@ func (r *round) letGo() error {
 func (r *round) loseAnswers() error {
 	var errs []error
 	for _, c := range r.cells {
-		errs = append(errs, os.Rename(r.file("held", c), r.file("lost", c)))
+		if c.held {
+			errs = append(errs, os.Rename(r.file("held", c), r.file("lost", c)))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -67,7 +67,7 @@ var sagas = []saga{
 	},
 	{
 		name: "pay", token: "tok_ok", about: "unpaid", doing: "pay", ends: []string{"confirmed"},
-		points: around("Claim/1", "Decide/1", "Reserve/2", "Authorize/1", "Capture/1", "Decide/2", "Confirm/1", "EndClaim/1"),
+		points: around("Claim/1", "Decide/1", "Reserve/1", "Authorize/1", "Capture/1", "Decide/2", "Confirm/1", "EndClaim/1"),
 	},
 	{
 		name: "cancel", about: "paid", doing: "cancel", ends: []string{"cancelled"},
