@@ -127,6 +127,8 @@ type crashCell struct {
 	held  bool
 	// first is the answer that the fault left, if any, and told what the client was told in the end.
 	first, told *shop.Answer
+	// inCart is how many pieces are in the cart when all is over.
+	inCart int64
 	// failures say what is wrong.
 	failures []string
 	outcome  string
@@ -165,14 +167,13 @@ func newCrashShop(t *testing.T, replicas map[string]int, results *crashTable) *c
 func (c *crashShop) run(faults ...fault) {
 	var all []*crashCell
 	for _, f := range faults {
-		r := &round{crashShop: c, fault: f, begin: time.Now()}
-		if err := r.run(); err != nil {
-			c.t.Errorf("%s: %v", f.name, err)
-		}
-		all = append(all, r.cells...)
-		if c.t.Failed() && len(r.cells) == 0 {
-			break
-		}
+		c.t.Run(f.name, func(t *testing.T) {
+			r := &round{crashShop: c, t: t, fault: f, begin: time.Now()}
+			if err := r.run(); err != nil {
+				t.Error(err)
+			}
+			all = append(all, r.cells...)
+		})
 	}
 	c.audit(all)
 	c.results.add(faults, all)
@@ -214,6 +215,7 @@ func (c *crashShop) audit(cells []*crashCell) {
 // round is one fault that strikes all slots.
 type round struct {
 	*crashShop
+	t          *testing.T
 	fault      fault
 	begin      time.Time
 	cells      []*crashCell
@@ -253,7 +255,10 @@ func (r *round) run() error {
 		return err
 	}
 	r.settle()
-	r.t.Logf("%s: prepared in %.0f s, held in %.0f s, struck in %.0f s, settled in %.0f s, all in %.0f s", r.fault.name,
+	if err := r.each(func(c *crashCell) error { return c.lookIntoCart() }); err != nil {
+		return err
+	}
+	r.t.Logf("prepared in %.0f s, held in %.0f s, struck in %.0f s, settled in %.0f s, all in %.0f s",
 		prepared.Sub(r.begin).Seconds(), held.Sub(prepared).Seconds(), struck.Sub(held).Seconds(), settled.Sub(struck).Seconds(), time.Since(r.begin).Seconds())
 	if r.afterwards != nil {
 		return r.afterwards()
@@ -401,7 +406,7 @@ func (r *round) settle() {
 			for _, finding := range left {
 				err = errors.Join(err, fmt.Errorf("after %s still %s", settleWithin, finding))
 			}
-			r.t.Errorf("%s: %v", r.fault.name, err)
+			r.t.Error(err)
 			return
 		}
 		r.pause(200 * time.Millisecond)

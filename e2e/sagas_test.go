@@ -153,11 +153,10 @@ func (c *crashCell) setUp() error {
 		return c.adjust(1, "the last one")
 	}
 	if c.fromCart {
-		_, err := c.until(http.StatusOK, func() (*shop.Answer, error) {
-			return c.customer.Try(http.MethodPut, "/cart/items/"+c.product.ID, map[string]int64{"quantity": c.pieces()})
-		})
-		if err == nil {
-			return nil
+		// What the last round left goes first.
+		_, err := c.until(http.StatusNoContent, func() (*shop.Answer, error) { return c.customer.Try(http.MethodDelete, "/cart", nil) })
+		if err != nil {
+			return err
 		}
 		_, err = c.until(http.StatusOK, func() (*shop.Answer, error) {
 			return c.customer.Try(http.MethodPost, "/cart/items", shop.Item{ProductID: c.product.ID, Quantity: c.pieces()})
@@ -229,6 +228,20 @@ func (c *crashCell) askAgain() {
 	c.told = a
 }
 
+// lookIntoCart sees what is left of what was bought from it.
+func (c *crashCell) lookIntoCart() error {
+	if !c.fromCart {
+		return nil
+	}
+	a, err := c.until(http.StatusOK, func() (*shop.Answer, error) { return c.customer.Try(http.MethodGet, "/cart", nil) })
+	if err != nil {
+		return err
+	}
+	cart, err := shop.Read[shop.Cart](a)
+	c.inCart = cart.ItemCount
+	return err
+}
+
 // conclude compares what the client was told with what there is.
 func (c *crashCell) conclude(state invariants.State) {
 	o := state.Orders[c.order.ID]
@@ -261,6 +274,9 @@ func (c *crashCell) conclude(state invariants.State) {
 		c.fail("the client is told %s: %v", c.told, err)
 	case told.ID != c.order.ID || told.Status != status:
 		c.fail("the client is told of order %s, which is %s; want %s, %s", told.ID, told.Status, c.order.ID, status)
+	}
+	if left := map[string]int64{"confirmed": 0, "cancelled": c.pieces()}[status]; c.fromCart && c.inCart != left {
+		c.fail("it is %s, and %d pieces are in the cart, want %d", status, c.inCart, left)
 	}
 	if c.doing == "refund" && o != nil {
 		if gave := o.Restock[c.product.ID]; o.Refunded != 2500 || gave != 1 {

@@ -38,13 +38,13 @@ var tokens = []string{
 
 // live is one turn of a customer: some look around, some fill a cart, and some buy, pay later or cancel.
 func live(ctx context.Context, c *customer.Customer, goods []product, b *book) {
-	switch at := rand.IntN(10); { //nolint:gosec // chance, and no secret
+	switch at := rand.IntN(10); {
 	case at < 3:
 		browse(ctx, c, some(goods, 1)[0])
 	case at < 5:
 		fillCart(ctx, c, some(goods, 2))
 	default:
-		buy(ctx, c, some(goods, 2), tokens[rand.IntN(len(tokens))], b) //nolint:gosec // as above
+		buy(ctx, c, some(goods, 2), tokens[rand.IntN(len(tokens))], b)
 	}
 }
 
@@ -53,7 +53,7 @@ func buy(ctx context.Context, c *customer.Customer, goods []product, token strin
 	if token == "cash" {
 		wish.Payment = payment{Method: "cash_on_delivery"}
 	}
-	if rand.IntN(2) == 0 { //nolint:gosec // as above
+	if rand.IntN(2) == 0 {
 		for _, p := range goods {
 			wish.Items = append(wish.Items, item{p.ID, 1})
 		}
@@ -70,10 +70,10 @@ func buy(ctx context.Context, c *customer.Customer, goods []product, token strin
 	}
 	path := "/orders/" + placed.ID
 	c.Do(ctx, customer.Request{Kind: readOrder, Method: http.MethodGet, Path: path})
-	if placed.Status == "pending" && rand.IntN(4) > 0 { //nolint:gosec // as above
+	if placed.Status == "pending" && rand.IntN(4) > 0 {
 		b.insist(ctx, c, customer.Request{Kind: payOrder, Method: http.MethodPost, Path: path + "/pay", Body: payment{"card", "tok_ok"}})
 	}
-	if rand.IntN(4) == 0 { //nolint:gosec // as above
+	if rand.IntN(4) == 0 {
 		b.insist(ctx, c, customer.Request{Kind: cancelOrder, Method: http.MethodPost, Path: path + "/cancel"})
 	}
 }

@@ -72,7 +72,7 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	// PostgreSQL runs as another user when we are root, and has to get through.
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // what is secret in it has modes of its own
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
 	quiet := &progress{out: out}

@@ -58,10 +58,10 @@ func victim() (name string, replica int, stop bool) {
 	for _, v := range victims {
 		sum += v.weight
 	}
-	at := rand.IntN(sum) //nolint:gosec // chance, and no secret
+	at := rand.IntN(sum)
 	for _, v := range victims {
 		if at -= v.weight; at < 0 {
-			return v.name, 1 + rand.IntN(v.replicas), v.stop && rand.IntN(2) == 0 //nolint:gosec // as above
+			return v.name, 1 + rand.IntN(v.replicas), v.stop && rand.IntN(2) == 0
 		}
 	}
 	panic("the weights do not add up")

@@ -63,7 +63,7 @@ func within(ctx context.Context, url string, read func(context.Context, pgx.Tx) 
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it has only read
+	defer conn.Close(context.WithoutCancel(ctx))
 	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		return read(ctx, tx)
 	})

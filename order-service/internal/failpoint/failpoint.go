@@ -100,16 +100,22 @@ func (p *Points) pass(order uuid.UUID, call, place string) error {
 	if err := os.Rename(mine, held); err != nil {
 		panic(err)
 	}
-	for begin := time.Now(); time.Since(begin) < holdAtMost; time.Sleep(lookEvery) {
-		if _, err := os.Stat(held); err == nil {
-			continue
-		}
-		if os.Remove(p.file("lost", key)) == nil {
-			return errLost
-		}
-		return nil
+	p.await(held)
+	if os.Remove(p.file("lost", key)) == nil {
+		return errLost
 	}
 	return nil
+}
+
+// await waits until a file is gone. The call's own context has no part in it: a process that hangs does not heed it either.
+func (p *Points) await(held string) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for begin := time.Now(); time.Since(begin) < holdAtMost; <-ticker.C {
+		if _, err := os.Stat(held); err != nil {
+			return
+		}
+	}
 }
 
 // write makes a file that is never seen half written.
