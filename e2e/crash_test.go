@@ -304,7 +304,7 @@ func (r *round) holdOne(c *crashCell, asked *sync.WaitGroup) error {
 		if err != nil {
 			return err
 		}
-		if err := c.between(c); err != nil {
+		if err := c.between(); err != nil {
 			return err
 		}
 		if err := r.arm("order-"+id, next+"\n"+c.key); err != nil {
@@ -448,14 +448,14 @@ func (t *crashTable) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d points × %d faults\n%-42s", len(t.rows), len(t.faults), "held at")
+	fmt.Fprintf(&b, "%d points × %d faults: what became of the order\n%-42s", len(t.rows), len(t.faults), "held at")
 	for _, f := range t.faults {
-		fmt.Fprintf(&b, " | %-22s", f)
+		fmt.Fprintf(&b, " | %-*s", len(f), f)
 	}
 	for _, row := range t.rows {
 		fmt.Fprintf(&b, "\n%-42s", row)
 		for _, f := range t.faults {
-			fmt.Fprintf(&b, " | %-22s", t.cells[[2]string{row, f}])
+			fmt.Fprintf(&b, " | %-*s", len(f), t.cells[[2]string{row, f}])
 		}
 	}
 	return b.String()

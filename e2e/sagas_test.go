@@ -102,7 +102,7 @@ func (c *crashCell) stops() []string {
 }
 
 // between is done between the stops: the last piece goes to somebody else.
-func (saga) between(c *crashCell) error {
+func (c *crashCell) between() error {
 	return c.adjust(-1, "sold over the counter")
 }
 
@@ -200,23 +200,15 @@ func (c *crashCell) ask() (*shop.Answer, error) {
 // passing are the answers that say that there is no answer yet.
 var passing = []string{"idempotency_in_progress", "order_busy", "payment_interrupted", "dependency_unavailable"}
 
-// askAgain is the client that asks again under the same key until it is told what became of it. It must be the truth.
+// askAgain is the client that asks again under the same key until it is told what became of it. It must be the truth, and the
+// same when it asks once more.
 func (c *crashCell) askAgain() {
-	var (
-		a   *shop.Answer
-		err error
-	)
-	for begin := time.Now(); ; c.round.pause(200 * time.Millisecond) {
-		a, err = c.ask()
-		if err == nil && a.Status < 500 && a.Status != http.StatusAccepted && !slices.Contains(passing, a.Code()) {
-			break
-		}
-		if time.Since(begin) > sameAnswer {
-			c.fail("the client is never told what became of it: %v, %v", a, err)
-			return
-		}
+	a, err := c.answer()
+	if err != nil {
+		c.fail("the client is never told what became of it: %v", err)
+		return
 	}
-	again, err := c.ask()
+	again, err := c.answer()
 	if err != nil || again.Status != a.Status || again.Code() != a.Code() {
 		c.fail("the client is told %s, and then %s, %v", a, again, err)
 	}
@@ -226,6 +218,19 @@ func (c *crashCell) askAgain() {
 		}
 	}
 	c.told = a
+}
+
+// answer asks until the answer is one that stays.
+func (c *crashCell) answer() (*shop.Answer, error) {
+	for begin := time.Now(); ; c.round.pause(200 * time.Millisecond) {
+		a, err := c.ask()
+		if err == nil && a.Status < http.StatusInternalServerError && a.Status != http.StatusAccepted && !slices.Contains(passing, a.Code()) {
+			return a, nil
+		}
+		if time.Since(begin) > sameAnswer {
+			return nil, errors.Join(err, fmt.Errorf("after %s still %v", sameAnswer, a))
+		}
+	}
 }
 
 // lookIntoCart sees what is left of what was bought from it.
@@ -266,7 +271,6 @@ func (c *crashCell) conclude(state invariants.State) {
 	}
 	switch told, err := shop.Read[shop.Order](c.told); {
 	case c.told.Status >= http.StatusBadRequest:
-		c.outcome += ", " + c.told.Code()
 		if status != "" && status != "cancelled" {
 			c.fail("the client is told %s, and the order is %s", c.told, status)
 		}
