@@ -20,8 +20,8 @@ TOOLS    := tools/buf tools/gen tools/lint tools/stripe-mock
 
 # `make test RACE=` runs without the race detector, which wants a C compiler.
 RACE ?= -race
-# A test that hangs tells where within this time; the slowest module needs about a third of it.
-TEST_TIMEOUT ?= 10m
+# A test that hangs tells where within this time; the slowest module needs about half of it.
+TEST_TIMEOUT ?= 15m
 
 .PHONY: help
 help: ## List the targets
