@@ -249,14 +249,12 @@ func (r *round) run() error {
 	}
 	struck := time.Now()
 	asked.Wait()
-	calm := r.settle()
+	r.settle()
 	settled := time.Now()
 	if err := r.each(func(c *crashCell) error { c.askAgain(); return nil }); err != nil {
 		return err
 	}
-	if calm { // else there is nothing more to wait for
-		r.settle()
-	}
+	r.settle()
 	if err := r.each(func(c *crashCell) error { return c.lookIntoCart() }); err != nil {
 		return err
 	}
@@ -396,20 +394,20 @@ func (r *round) pause(d time.Duration) {
 // settleWithin is the promise: nothing is in between for longer, once what it depends on is back.
 const settleWithin = time.Minute
 
-// settle waits until nothing is in between, and reports whether that came to be.
-func (r *round) settle() bool {
+// settle waits until nothing is in between.
+func (r *round) settle() {
 	begin := time.Now()
 	for {
 		left, err := r.shop.Invariants().InBetween(r.t.Context())
 		if err == nil && len(left) == 0 {
-			return true
+			return
 		}
 		if time.Since(begin) > settleWithin {
 			for _, finding := range left {
 				err = errors.Join(err, fmt.Errorf("after %s still %s", settleWithin, finding))
 			}
 			r.t.Error(err)
-			return false
+			return
 		}
 		r.pause(200 * time.Millisecond)
 	}
