@@ -34,8 +34,14 @@ var victims = []struct {
 
 // wreck kills or stops a process again and again until ctx ends, and leaves none stopped.
 func wreck(ctx context.Context, stack *runner.Stack, every time.Duration, out io.Writer) {
-	begin := time.Now()
-	for wait(ctx, every) == nil {
+	begin, turn := time.Now(), time.NewTicker(every)
+	defer turn.Stop()
+	for {
+		select {
+		case <-turn.C:
+		case <-ctx.Done():
+			return
+		}
 		name, replica, stop := victim()
 		action := "kill -9"
 		var err error
