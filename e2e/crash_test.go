@@ -96,7 +96,13 @@ func productServiceLost(r *round) error {
 // find something else than what they left.
 func overtaken(r *round) error {
 	r.pause(20 * time.Second)
-	return r.letGo()
+	err := r.each(func(c *crashCell) error {
+		if !c.anew || !c.held {
+			return nil
+		}
+		return c.payAnew()
+	})
+	return errors.Join(err, r.letGo())
 }
 
 // crashShop is a shop that things happen to.
@@ -127,6 +133,7 @@ type crashCell struct {
 	held  bool
 	// first is the answer that the fault left, if any, and told what the client was told in the end.
 	first, told *shop.Answer
+	answered    chan struct{} // closed when the first is there
 	// inCart is how many pieces are in the cart when all is over.
 	inCart int64
 	// failures say what is wrong.
@@ -298,7 +305,12 @@ func (r *round) holdOne(c *crashCell, asked *sync.WaitGroup) error {
 	if err := r.arm("key-"+c.key, stops[0]); err != nil {
 		return err
 	}
-	asked.Go(func() { c.first, _ = c.ask() }) // what the first answer is, if any, is up to the fault
+	c.answered = make(chan struct{})
+	request := *c
+	asked.Go(func() {
+		defer close(c.answered)
+		c.first, _ = request.ask() // what the first answer is, if any, is up to the fault
+	})
 	for _, next := range stops[1:] {
 		id, err := r.awaitHeld(c)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -27,6 +28,8 @@ type saga struct {
 	about string
 	// doing is what is done with it: pay, cancel or refund.
 	doing string
+	// anew is that it is paid under another key once the first request was overtaken, and that one goes on in the middle of it.
+	anew bool
 	// ends are the states in which the order may be when all is over, "" for none.
 	ends []string
 }
@@ -68,6 +71,10 @@ var sagas = []saga{
 	{
 		name: "pay", token: "tok_ok", about: "unpaid", doing: "pay", ends: []string{"confirmed"},
 		points: around("Claim/1", "Decide/1", "Reserve/1", "Authorize/1", "Capture/1", "Decide/2", "Confirm/1", "EndClaim/1"),
+	},
+	{
+		name: "pay, and anew", token: "tok_ok", about: "unpaid", doing: "pay", anew: true, ends: []string{"confirmed"},
+		points: []string{"Authorize/1 before"},
 	},
 	{
 		name: "cancel", about: "paid", doing: "cancel", ends: []string{"cancelled"},
@@ -178,6 +185,31 @@ func (c *crashCell) setUp() error {
 	}
 	c.order, err = shop.Read[shop.Order](a)
 	return err
+}
+
+// payAnew pays an order whose first payment is still held, and has been given up by who took it over. When the money is taken
+// but not written down, the first request goes on: what it finds is not for it to end.
+func (c *crashCell) payAnew() error {
+	first := c.round.file("held", c)
+	c.key += "-anew"
+	if err := c.round.arm("key-"+c.key, "Capture/1 after"); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.answer()
+		done <- err
+	}()
+	if _, err := c.round.awaitHeld(c); err != nil {
+		return err
+	}
+	if err := os.Remove(first); err != nil {
+		return err
+	}
+	<-c.answered
+	err := os.Remove(c.round.file("held", c))
+	c.held = false
+	return errors.Join(err, <-done)
 }
 
 // ask sends the request.
