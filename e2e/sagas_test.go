@@ -191,6 +191,18 @@ func (c *crashCell) setUp() error {
 // but not written down, the first request goes on: what it finds is not for it to end.
 func (c *crashCell) payAnew() error {
 	first := c.round.file("held", c)
+	for begin := time.Now(); ; c.round.pause(100 * time.Millisecond) {
+		a, err := c.customer.Try(http.MethodGet, "/orders/"+c.order.ID, nil)
+		if err != nil {
+			return err
+		}
+		if o, err := shop.Read[shop.Order](a); err == nil && o.Status == "pending" && o.Payment.Status == "voided" {
+			break
+		}
+		if time.Since(begin) > settleWithin {
+			return fmt.Errorf("nobody has given the first payment up: %s", a)
+		}
+	}
 	c.key += "-anew"
 	if err := c.round.arm("key-"+c.key, "Capture/1 after"); err != nil {
 		return err
