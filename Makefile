@@ -20,8 +20,8 @@ TOOLS    := tools/buf tools/gen tools/lint tools/stripe-mock
 
 # `make test RACE=` runs without the race detector, which wants a C compiler.
 RACE ?= -race
-# A test that hangs tells where within this time; the slowest module needs about a third of it.
-TEST_TIMEOUT ?= 10m
+# A test that hangs tells where within this time; the slowest module needs about half of it.
+TEST_TIMEOUT ?= 15m
 
 .PHONY: help
 help: ## List the targets
@@ -80,6 +80,10 @@ bench: bin/shop ## Run the benchmarks of every module (BENCH=regexp, BENCHTIME=1
 .PHONY: load
 load: ## Put a shop to work and say where the time goes: SCENARIO=checkout|cart|browse, ARGS="--customers 32 --for 20s --data FOLDER"
 	@go -C deploy/load build -o $(CURDIR)/bin/load . && bin/load $(or $(SCENARIO),checkout) $(ARGS)
+
+.PHONY: soak
+soak: ## Sell for DURATION=10m while a process is killed or stopped every 10 s, and check every order: ARGS="--customers 32 --every 10s"
+	@go -C deploy/load build -o $(CURDIR)/bin/load . && bin/load soak --for $(or $(DURATION),10m) $(ARGS)
 
 .PHONY: lint
 lint: bin/golangci-lint ## Check every module against .golangci.yml

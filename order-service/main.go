@@ -126,12 +126,12 @@ func serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	stock := client.NewProducts(products)
-	checkout := usecase.NewCheckout(usecase.CheckoutParts{
+	checkout := usecase.NewCheckout(withFailpoints(usecase.CheckoutParts{
 		Attempts: store, Keys: store, Orders: store, Coupons: store, Users: client.NewUsers(users), Addresses: client.NewAddresses(users),
 		Carts: client.NewCarts(carts), Catalog: stock, Stock: stock,
 		Payments: payments.primary, OtherPayments: payments.others, Shipping: shipping, Now: now, Log: log,
 		StockMissing: countMissing,
-	})
+	}))
 	webhooks, deliverer, err := cfg.webhooks(store, log)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	golang.org/x/sync v0.24.0
 	shop.example/deploy/local v0.0.0
+	shop.example/platform v0.0.0
 )
 
 require (
@@ -17,7 +18,6 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/grpc v1.85.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
-	shop.example/platform v0.0.0 // indirect
 )
 
 replace (

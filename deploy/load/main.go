@@ -3,6 +3,7 @@
 //	go run ./deploy/load checkout [flags]   customers fill a cart, order, pay and look at the order
 //	go run ./deploy/load cart [flags]       customers put things into a cart and look at it
 //	go run ./deploy/load browse [flags]     strangers look around
+//	go run ./deploy/load soak [flags]       customers do all of it while the shop's processes are killed: see soak.go
 package main
 
 import (
@@ -45,6 +46,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return usage()
 	}
+	if args[0] == "soak" {
+		return soak(ctx, args[1:], out)
+	}
 	at := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == args[0] })
 	if at < 0 {
 		return usage()
@@ -69,7 +73,7 @@ func usage() error {
 	for i, s := range scenarios {
 		names[i] = s.name
 	}
-	return fmt.Errorf("usage: load %s [flags]; --help after the name shows them", strings.Join(names, "|"))
+	return fmt.Errorf("usage: load %s [flags]; --help after the name shows them", strings.Join(append(names, "soak"), "|"))
 }
 
 func parse(args []string, help io.Writer) (o options, err error) {

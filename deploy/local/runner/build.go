@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,8 @@ type BuildOptions struct {
 	BinDir string
 	// Race builds with the race detector.
 	Race bool
+	// Tags are build tags, for all programs.
+	Tags []string
 	// Output takes the progress; nil discards it.
 	Output io.Writer
 }
@@ -71,6 +74,9 @@ func goBuild(ctx context.Context, o BuildOptions, goCommand, module, binary stri
 	args := []string{"build", "-C", module, "-buildvcs=false", "-o", binary}
 	if o.Race {
 		args = append(args, "-race")
+	}
+	if len(o.Tags) > 0 {
+		args = append(args, "-tags", strings.Join(o.Tags, ","))
 	}
 	output, err := os.CreateTemp("", "shop-build-*.log")
 	if err != nil {

@@ -92,7 +92,16 @@ func (s *Stack) Down(ctx context.Context, name string, replica int) error {
 	return errors.Join(u.down(ctx), s.publish())
 }
 
-// Up starts a process that Down stopped, and returns when it is ready.
+// Lose ends a process as kill -9 does and keeps it down until Up: a machine that does not come back.
+func (s *Stack) Lose(name string, replica int) error {
+	u, err := s.unit(name, replica)
+	if err != nil {
+		return err
+	}
+	return errors.Join(u.lose(), s.publish())
+}
+
+// Up starts a process that Down or Lose stopped, and returns when it is ready.
 func (s *Stack) Up(ctx context.Context, name string, replica int) error {
 	u, err := s.unit(name, replica)
 	if err != nil {

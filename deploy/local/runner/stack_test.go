@@ -313,6 +313,28 @@ func TestDownStaysDownUntilUp(t *testing.T) {
 	}
 }
 
+func TestLostStaysDownUntilUp(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	stack := startStack(t, o)
+	before := find(t, stack.Describe(), cartService, 1)
+	if err := stack.Lose(cartService, 1); err != nil {
+		t.Fatal(err)
+	}
+	if !gone(before.PID) || find(t, readStackFile(t, o.Data), cartService, 1).PID != 0 {
+		t.Error("it still runs, or stack.json says so")
+	}
+	if err := stack.Lose(cartService, 1); !errors.Is(err, errDown) {
+		t.Errorf("Lose of what is down: %v", err)
+	}
+	if err := stack.Up(t.Context(), cartService, 1); err != nil {
+		t.Fatal(err)
+	}
+	if now := find(t, readStackFile(t, o.Data), cartService, 1); now.PID == 0 || gone(now.PID) {
+		t.Errorf("after Up: process %d", now.PID)
+	}
+}
+
 // The second Ctrl-C: what does not listen is not waited for.
 func TestAbortStopsHard(t *testing.T) {
 	t.Parallel()

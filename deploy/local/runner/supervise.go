@@ -163,6 +163,20 @@ func (u *unit) kill() error {
 	return nil
 }
 
+// lose ends the process as kill -9 does and keeps it down.
+func (u *unit) lose() error {
+	u.finish() // first, as in down
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.current == nil {
+		return fmt.Errorf("%s %w", u, errDown)
+	}
+	u.current.Kill()
+	<-u.current.Done()
+	u.set(nil)
+	return nil
+}
+
 func (u *unit) renew() {
 	u.lives.Lock()
 	defer u.lives.Unlock()

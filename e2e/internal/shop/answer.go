@@ -57,6 +57,19 @@ func (a *Answer) Problem(t testing.TB) Problem {
 	return decode[Problem](t, a)
 }
 
+// Code is the code of the problem that an answer is; "" if it is none.
+func (a *Answer) Code() string {
+	if a == nil || a.Status < http.StatusBadRequest {
+		return ""
+	}
+	return decodeProblem(a.Body).Code
+}
+
+// Read returns what an answer holds.
+func Read[T any](a *Answer) (v T, err error) {
+	return v, json.Unmarshal(a.Body, &v)
+}
+
 // Want returns what an answer holds, which must have the status.
 func Want[T any](t testing.TB, status int, a *Answer) T {
 	t.Helper()

@@ -11,11 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shop.example/deploy/local/invariants"
 	"shop.example/deploy/local/runner"
 	"shop.example/platform/devca"
 )
@@ -33,7 +36,7 @@ func Build(ctx context.Context, output io.Writer) (remove func() error, err erro
 		return nil, err
 	}
 	remove = func() error { return os.RemoveAll(dir) }
-	if err := runner.Build(ctx, runner.BuildOptions{BinDir: dir, Race: race, Output: output}); err != nil {
+	if err := runner.Build(ctx, runner.BuildOptions{BinDir: dir, Race: race, Tags: []string{"failpoints"}, Output: output}); err != nil {
 		return nil, errors.Join(err, remove())
 	}
 	binaries = dir
@@ -63,7 +66,11 @@ func WithLimits() map[string]string {
 
 // Start starts a shop on free ports with a data folder of its own. env is added to every process. Unless it says otherwise, nothing is
 // limited.
-func Start(ctx context.Context, env map[string]string, output io.Writer) (_ *Shop, err error) {
+func Start(ctx context.Context, env map[string]string, output io.Writer) (*Shop, error) {
+	return start(ctx, env, nil, output)
+}
+
+func start(ctx context.Context, env map[string]string, replicas map[string]int, output io.Writer) (_ *Shop, err error) {
 	data, err := os.MkdirTemp("", "shop-e2e-")
 	if err != nil {
 		return nil, err
@@ -73,7 +80,7 @@ func Start(ctx context.Context, env map[string]string, output io.Writer) (_ *Sho
 		return nil, errors.Join(err, os.RemoveAll(data))
 	}
 	stack, err := runner.Start(ctx, runner.Options{
-		Data: data, BinDir: binaries, Throwaway: true, NoRateLimit: true, Output: output, Env: map[string]map[string]string{"*": env},
+		Data: data, BinDir: binaries, Throwaway: true, NoRateLimit: true, Output: output, Env: map[string]map[string]string{"*": env}, Replicas: replicas,
 	})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(data))
@@ -88,7 +95,13 @@ func Start(ctx context.Context, env map[string]string, output io.Writer) (_ *Sho
 // StartFor starts a shop for one test, which is stopped at its end. A test that fails shows the end of every log.
 func StartFor(t *testing.T, env map[string]string) *Shop {
 	t.Helper()
-	s, err := Start(t.Context(), env, io.Discard)
+	return StartReplicasFor(t, env, nil)
+}
+
+// StartReplicasFor is StartFor with several processes of some services.
+func StartReplicasFor(t *testing.T, env map[string]string, replicas map[string]int) *Shop {
+	t.Helper()
+	s, err := start(t.Context(), env, replicas, io.Discard)
 	if err != nil {
 		t.Fatalf("start a shop: %v", err)
 	}
@@ -147,13 +160,54 @@ func (s *Shop) SigningKey(t testing.TB) []byte {
 	return key
 }
 
-// Logs are the log files of a shop's processes by the name of the process.
+// Logs are the log files of a shop's processes by the name of the process, with the number of any other than the first replica.
 func (s *Shop) Logs() map[string]string {
 	logs := map[string]string{}
 	for _, p := range s.Describe().Processes {
-		logs[p.Name] = p.Log
+		name := p.Name
+		if p.Replica > 1 {
+			name = fmt.Sprintf("%s-%d", p.Name, p.Replica)
+		}
+		logs[name] = p.Log
 	}
 	return logs
+}
+
+// Invariants is where the shop's state can be read, for the checks of every order.
+func (s *Shop) Invariants() invariants.Source { return invariants.Of(s.Describe(), s.ledgerKey) }
+
+// OrderOfKey is the order that a user's key has made, or is used for: an id, whether or not there is such an order; "" if the
+// key was never used, or is forgotten.
+func (s *Shop) OrderOfKey(ctx context.Context, userID, key string) (string, error) {
+	var id string
+	err := s.orders.QueryRow(ctx, `SELECT order_id::text FROM attempts WHERE user_id = $1 AND key = $2`, userID, key).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+// CutConnections ends all connections of a service to its database, as a failure of the network would, and returns how many.
+func (s *Shop) CutConnections(ctx context.Context, service, database string) (int, error) {
+	conn, err := pgx.Connect(ctx, s.Describe().Databases[database])
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close(ctx)
+	var n int
+	err = conn.QueryRow(ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE application_name = $1`, service).Scan(&n)
+	return n, err
+}
+
+// Signal sends a signal to a process.
+func (s *Shop) Signal(name string, replica int, signal syscall.Signal) error {
+	for _, p := range s.Describe().Processes {
+		if p.Name == name && p.Replica == replica && p.PID > 0 {
+			return syscall.Kill(p.PID, signal)
+		}
+	}
+	return fmt.Errorf("%s, replica %d, does not run", name, replica)
 }
 
 // LastWords is the end of every log.

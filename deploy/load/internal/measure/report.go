@@ -21,8 +21,8 @@ type Report struct {
 // seldom is how rarely a call is not worth a line: they are those that services make now and then by themselves.
 const seldom = 0.01
 
-// Print writes the report for a person.
-func (r Report) Print(out io.Writer) error {
+// Print writes what customers saw for a person.
+func (r Requests) Print(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	seconds := r.Length.Seconds()
 	fmt.Fprintf(t, "\nrequests in %.1f s\tcount\tper s\tp50 ms\tp99 ms\tmax ms\t\n", seconds)
@@ -31,6 +31,16 @@ func (r Report) Print(out io.Writer) error {
 	}
 	fmt.Fprintf(t, "all\t%d\t%.1f\t\t\t\t\n", r.Done(""), float64(r.Done(""))/seconds)
 	r.printFailures(t)
+	return t.Flush()
+}
+
+// Print writes the report for a person.
+func (r Report) Print(out io.Writer) error {
+	if err := r.Requests.Print(out); err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	seconds := r.Length.Seconds()
 	units := r.Done(r.Per)
 	if units == 0 {
 		fmt.Fprintf(t, "\nthere was no %s to divide the work by\t\n", r.Unit)
@@ -74,7 +84,7 @@ func (r Report) Print(out io.Writer) error {
 	return t.Flush()
 }
 
-func (r Report) printFailures(out io.Writer) {
+func (r Requests) printFailures(out io.Writer) {
 	fmt.Fprintf(out, "\nnot answered well\tcount\t\n")
 	none := true
 	for _, k := range r.Kinds {
