@@ -28,7 +28,8 @@ type saga struct {
 	about string
 	// doing is what is done with it: pay, cancel or refund.
 	doing string
-	// anew is that it is paid under another key once the first request was overtaken, and that one goes on in the middle of it.
+	// anew is that it is paid with a better card and another key once the first request was overtaken, and that one goes on in
+	// the middle of it.
 	anew bool
 	// ends are the states in which the order may be when all is over, "" for none.
 	ends []string
@@ -73,8 +74,8 @@ var sagas = []saga{
 		points: around("Claim/1", "Decide/1", "Reserve/1", "Authorize/1", "Capture/1", "Decide/2", "Confirm/1", "EndClaim/1"),
 	},
 	{
-		name: "pay, and anew", token: "tok_ok", about: "unpaid", doing: "pay", anew: true, ends: []string{"confirmed"},
-		points: []string{"Authorize/1 before"},
+		name: "pay, declined", token: "tok_declined", about: "unpaid", doing: "pay", anew: true, ends: []string{"pending", "confirmed"},
+		points: []string{"Authorize/1 after"},
 	},
 	{
 		name: "cancel", about: "paid", doing: "cancel", ends: []string{"cancelled"},
@@ -187,8 +188,8 @@ func (c *crashCell) setUp() error {
 	return err
 }
 
-// payAnew pays an order whose first payment is still held, and has been given up by who took it over. When the money is taken
-// but not written down, the first request goes on: what it finds is not for it to end.
+// payAnew pays an order whose first payment is still held, and whose decline was written down by who took it over. When the
+// money is taken but not written down, the first request goes on: what it was told is not about this payment.
 func (c *crashCell) payAnew() error {
 	first := c.round.file("held", c)
 	for begin := time.Now(); ; c.round.pause(100 * time.Millisecond) {
@@ -196,14 +197,17 @@ func (c *crashCell) payAnew() error {
 		if err != nil {
 			return err
 		}
-		if o, err := shop.Read[shop.Order](a); err == nil && o.Status == "pending" && o.Payment.Status == "voided" {
+		if o, err := shop.Read[shop.Order](a); err == nil && o.Status == "pending" && o.Payment.Status == "failed" {
 			break
 		}
 		if time.Since(begin) > settleWithin {
-			return fmt.Errorf("nobody has given the first payment up: %s", a)
+			return fmt.Errorf("nobody has noticed that the first payment was declined: %s", a)
 		}
 	}
 	c.key += "-anew"
+	better := *c.slot
+	better.token = "tok_ok"
+	c.slot = &better
 	if err := c.round.arm("key-"+c.key, "Capture/1 after"); err != nil {
 		return err
 	}
@@ -315,7 +319,7 @@ func (c *crashCell) conclude(state invariants.State) {
 	}
 	switch told, err := shop.Read[shop.Order](c.told); {
 	case c.told.Status >= http.StatusBadRequest:
-		if status != "" && status != "cancelled" {
+		if unpaid := c.anew && status == "pending"; status != "" && status != "cancelled" && !unpaid {
 			c.fail("the client is told %s, and the order is %s", c.told, status)
 		}
 	case err != nil:
