@@ -65,10 +65,6 @@ type orders struct {
 func (s orders) Decide(
 	ctx context.Context, id uuid.UUID, held usecase.Lease, decide func(*domain.Order) (usecase.Change, error),
 ) (*domain.Order, usecase.Lease, error) {
-	type decided struct {
-		order *domain.Order
-		lease usecase.Lease
-	}
 	call := s.at.count(id, "Decide")
 	if err := s.at.pass(id, call, "before"); err != nil {
 		return nil, usecase.Lease{}, err

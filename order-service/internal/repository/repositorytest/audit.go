@@ -92,9 +92,9 @@ func stuckOrders(t *testing.T, s Store) {
 	never := usecase.Plan{Never: true}
 	var want []uuid.UUID
 	// old is stuck, young is not.
-	each := func(limit time.Duration, make func(at time.Time) uuid.UUID) {
-		want = append(want, make(at(limit+time.Second)))
-		make(at(limit - time.Second))
+	each := func(limit time.Duration, begin func(at time.Time) uuid.UUID) {
+		want = append(want, begin(at(limit+time.Second)))
+		begin(at(limit - time.Second))
 	}
 	each(planned, func(at time.Time) uuid.UUID { return begun(t, s, at) })
 	each(open, func(at time.Time) uuid.UUID {
