@@ -47,7 +47,7 @@ func around(calls ...string) []string {
 var sagas = []saga{
 	{
 		name: "checkout", token: "tok_ok", fromCart: true, ends: []string{"confirmed", "cancelled"},
-		points: append(around("Begin/1", "Reserve/1", "Authorize/1", "Capture/1", "Decide/1", "Confirm/1", "RemovePurchased/1"), "Decide/1 within"),
+		points: append(around("Begin/1", "Reserve/1", "Authorize/1", "Capture/1", "Decide/1", "Confirm/1", "RemovePurchased/1", "Unplan/1"), "Decide/1 within"),
 	},
 	{
 		name: "checkout, declined", token: "tok_declined", ends: []string{"cancelled"},

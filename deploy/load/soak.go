@@ -24,6 +24,10 @@ const (
 	settleWithin = time.Minute
 	// lookEvery is how often it is looked whether anything is.
 	lookEvery = time.Second
+	// auditSettle is what the shop's own auditor allows what is under way: the same minute. auditedWithin is twice that, as what
+	// it suspects is a finding only if it stays as long, and some more.
+	auditSettle   = settleWithin
+	auditedWithin = 2*auditSettle + 30*time.Second
 	// shownFindings are printed; a hundred more of the same tell nothing new.
 	shownFindings = 20
 )
@@ -78,6 +82,7 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 	quiet := &progress{out: out}
 	stack, err := runner.Start(ctx, runner.Options{
 		Data: dir, NoDemo: true, NoRateLimit: true, Output: quiet, Replicas: map[string]int{"order-service": 2, "product-service": 2},
+		Env: map[string]map[string]string{"order-service": {"AUDIT_EVERY": "2s", "AUDIT_SETTLE": auditSettle.String()}},
 	})
 	if err != nil {
 		return err
@@ -130,7 +135,17 @@ func soakShop(ctx context.Context, stack *runner.Stack, source invariants.Source
 	}
 	requests := recorder.End()
 
-	settled, unsettled := settle(ctx, source)
+	settled, unsettled := await(ctx, settleWithin, func() error {
+		left, err := source.InBetween(ctx)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("%d orders are still in between", len(left))
+		}
+		return err
+	})
+	end := time.Now()
+	if _, err := await(ctx, auditedWithin, func() error { return source.Audited(ctx, end) }); err != nil {
+		unsettled = errors.Join(unsettled, fmt.Errorf("audit: %w", err))
+	}
 	state, err := source.Read(ctx)
 	if err != nil {
 		return err
@@ -141,19 +156,17 @@ func soakShop(ctx context.Context, stack *runner.Stack, source invariants.Source
 	return verdict(ctx, s, state, book, settled, unsettled, out)
 }
 
-// settle waits until nothing is in between, and returns how long it took, or what still is.
-func settle(ctx context.Context, source invariants.Source) (time.Duration, error) {
+// await waits until done returns nil, and returns how long it took, or what is left at the end of the time.
+func await(ctx context.Context, limit time.Duration, done func() error) (time.Duration, error) {
 	begin := time.Now()
 	for {
-		left, err := source.InBetween(ctx)
+		err := done()
 		took := time.Since(begin)
 		switch {
-		case err == nil && len(left) == 0:
+		case err == nil:
 			return took, nil
-		case took > settleWithin && err != nil:
-			return took, err
-		case took > settleWithin:
-			return took, fmt.Errorf("after %v %d orders are still in between", settleWithin, len(left))
+		case took > limit:
+			return took, fmt.Errorf("after %v: %w", limit, err)
 		}
 		if err := wait(ctx, lookEvery); err != nil {
 			return took, err
@@ -186,8 +199,6 @@ func verdict(ctx context.Context, s shop, state invariants.State, b *book, settl
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the auditor: %w", err)
-	case open < 0:
-		fmt.Fprintln(out, "the shop has no auditor to ask")
 	default:
 		fmt.Fprintf(out, "open findings of the shop's own auditor: %d\n", open)
 	}

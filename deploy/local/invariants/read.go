@@ -57,6 +57,28 @@ func (s Source) InBetween(ctx context.Context) ([]Finding, error) {
 	return state.InBetween(), nil
 }
 
+// Audited returns nil once the shop's own auditor has compared everything that happened up to a time, and what it suspected is
+// over or an open finding; else what is left.
+func (s Source) Audited(ctx context.Context, at time.Time) error {
+	return within(ctx, s.Orders, func(ctx context.Context, tx pgx.Tx) error {
+		var (
+			compared bool
+			watched  []string
+		)
+		err := tx.QueryRow(ctx, `SELECT coalesce((state->>'Until')::timestamptz > $1 AND state->>'Full' IS NULL, false),
+			ARRAY(SELECT kind || ' ' || reference || ': ' || detail FROM findings WHERE status = 'suspected') FROM audit_progress`, at).Scan(&compared, &watched)
+		switch {
+		case err != nil:
+			return fmt.Errorf("read how far audits have come: %w", err)
+		case !compared:
+			return fmt.Errorf("what happened up to %v was not compared yet", at)
+		case len(watched) > 0:
+			return fmt.Errorf("suspected: %v", watched)
+		}
+		return nil
+	})
+}
+
 // within reads in one snapshot of a database.
 func within(ctx context.Context, url string, read func(context.Context, pgx.Tx) error) error {
 	conn, err := pgx.Connect(ctx, url)

@@ -45,23 +45,7 @@ func (s *Shop) Audited(t testing.TB) {
 	t.Helper()
 	const within = time.Minute // more than to settle, to suspect and to be sure take
 	now := time.Now()
-	Await(t, within, func() error {
-		var (
-			compared bool
-			watched  []string
-		)
-		err := s.orders.QueryRow(t.Context(), `SELECT coalesce((state->>'Until')::timestamptz > $1 AND state->>'Full' IS NULL, false),
-			ARRAY(SELECT kind || ' ' || reference || ': ' || detail FROM findings WHERE status = 'suspected') FROM audit_progress`, now).Scan(&compared, &watched)
-		switch {
-		case err != nil:
-			return err
-		case !compared:
-			return fmt.Errorf("what happened up to %v was not compared yet", now)
-		case len(watched) > 0:
-			return fmt.Errorf("suspected: %v", watched)
-		}
-		return nil
-	})
+	Await(t, within, func() error { return s.Invariants().Audited(t.Context(), now) })
 }
 
 // OldFinding puts a finding into the database that is over, and returns its id.
