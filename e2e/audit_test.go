@@ -230,7 +230,7 @@ func plant(t *testing.T, s *shop.Shop) (all []planted) {
 
 	declined := customer.Place(shop.ByCard("tok_declined", shop.Item{ProductID: s.NewProduct(t, stock, 1010).ID, Quantity: 1}))
 	declinedID := declined.Problem(t).OrderID // 10.10 and the delivery are 15.00
-	s.Plant(t, "orders", `UPDATE orders SET payment_attempt = 2 WHERE id = $1`, declinedID)
+	s.Plant(t, "orders", `UPDATE orders SET payment_attempt = 2, payment_reference = '' WHERE id = $1`, declinedID)
 	late := take(declinedID, declinedID+":2")
 	add("money of a cancelled order", "capture_without_order", late, func(t *testing.T) { s.WantNothingTaken(t, declinedID) }, nil)
 

@@ -59,10 +59,10 @@ func TestFindingsOfAdmins(t *testing.T) {
 	if got := asked[*orderv1.RepairFindingRequest](t, s, "RepairFinding").GetFindingId(); got != itemID {
 		t.Errorf("asked to repair %s", got)
 	}
-	s.on("RepairFinding", apperr.New(apperr.Conflict, "finding_not_repairable", "This takes a human. Call the bank."))
+	s.on("RepairFinding", apperr.New(apperr.Conflict, "finding_not_repairable", "The shop can't repair this by itself. Call the bank."))
 	a = s.as(t, auth.Admin, "POST", "/api/v1/audit/findings/"+itemID+"/repair", "")
 	a.mustBeProblem(t, 409, "finding_not_repairable")
-	if a.json["detail"] != "This takes a human. Call the bank." {
+	if a.json["detail"] != "The shop can't repair this by itself. Call the bank." {
 		t.Errorf("%s", a.body)
 	}
 }

@@ -106,7 +106,7 @@ var failures = map[string]failure{
 		status: http.StatusConflict, detail: "The payment provider refuses this refund. Nothing was given back.",
 		members: map[string]any{"order_id": exampleID, "refund_id": exampleRefundID},
 	},
-	"finding_not_repairable": {status: http.StatusConflict, detail: "This takes a human. Restock its products, or cancel the order."},
+	"finding_not_repairable": {status: http.StatusConflict, detail: "The shop can't repair this by itself. Restock its products, or cancel the order."},
 	"checkout_interrupted": {
 		status: http.StatusConflict, detail: "The checkout was interrupted and the order cancelled; nothing was charged. Order again, with a new Idempotency-Key.",
 		members: map[string]any{"order_id": exampleID},

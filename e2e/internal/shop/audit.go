@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,8 @@ func (s *Shop) OldFinding(t testing.TB) string {
 	return id
 }
 
+var parameter = regexp.MustCompile(`\$[0-9]+`)
+
 // Plant changes a database past the services, as nothing but a mistake or an old copy would: the statements, which are separated by
 // semicolons, one after the other, with the same arguments, all or nothing.
 func (s *Shop) Plant(t testing.TB, database, statements string, args ...any) {
@@ -64,11 +68,13 @@ func (s *Shop) Plant(t testing.TB, database, statements string, args ...any) {
 	pool := map[string]*pgxpool.Pool{"orders": s.orders, "products": s.products}[database]
 	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 		for statement := range strings.SplitSeq(statements, ";") {
-			used := args
-			for len(used) > 0 && !strings.Contains(statement, fmt.Sprintf("$%d", len(used))) {
-				used = used[:len(used)-1]
-			}
-			tag, err := tx.Exec(t.Context(), statement, used...)
+			var used []any // the database wants to know the type of every argument that it is sent
+			numbered := parameter.ReplaceAllStringFunc(statement, func(name string) string {
+				n, _ := strconv.Atoi(name[1:])
+				used = append(used, args[n-1])
+				return fmt.Sprintf("$%d", len(used))
+			})
+			tag, err := tx.Exec(t.Context(), numbered, used...)
 			if err != nil {
 				return fmt.Errorf("%s: %w", statement, err)
 			}

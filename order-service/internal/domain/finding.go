@@ -119,7 +119,7 @@ func (f *Finding) Repaired(at time.Time) {
 var ErrFindingMissing = apperr.Missing("finding")
 
 // ErrFindingNotRepairable is what a repair is refused with that the shop can't do.
-var ErrFindingNotRepairable = apperr.New(apperr.Conflict, "finding_not_repairable", "This takes a human.")
+var ErrFindingNotRepairable = apperr.New(apperr.Conflict, "finding_not_repairable", "The shop can't repair this by itself.")
 
 // NotRepairable says what to do about the finding instead.
 func (f Finding) NotRepairable() error {
