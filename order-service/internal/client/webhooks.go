@@ -190,8 +190,11 @@ func (w *Webhooks) Send(ctx context.Context, o usecase.Outgoing, at time.Time) (
 		return 0, err
 	}
 	defer response.Body.Close()
-	// The status is the answer. What follows it is read for the sake of the connection, and may break off.
-	_, _ = io.CopyN(io.Discard, response.Body, maxReceipt)
+	// The status is the answer. What follows it is read for the sake of the connection, and may break off. After a 101 it is
+	// the connection itself, which no timeout ends.
+	if response.StatusCode >= http.StatusOK {
+		_, _ = io.CopyN(io.Discard, response.Body, maxReceipt)
+	}
 	return response.StatusCode, nil
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -257,6 +258,43 @@ func TestSend(t *testing.T) {
 		if took := time.Since(began); took > WebhookTimeout/2 {
 			t.Errorf("%s took %v: no more than 64 KiB are read of an answer", path, took)
 		}
+	}
+}
+
+// A receiver that switches protocols gets a raw connection, which no timeout of HTTP ends: nothing is read from it.
+func TestSendToWhoSwitchesProtocols(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	closed := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			closed <- err
+			return
+		}
+		defer conn.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+			closed <- err
+			return
+		}
+		if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n"); err != nil {
+			closed <- err
+			return
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(WebhookTimeout / 2))
+		_, err = io.Copy(io.Discard, conn)
+		closed <- err // nil at the end of the connection
+	}()
+	w := newWebhooks(t, true, net.DefaultResolver)
+	if status, err := w.Send(t.Context(), outgoing("http://"+listener.Addr().String()), time.Now()); status != 101 || err != nil {
+		t.Errorf("%d, %v, want 101", status, err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("the connection is not closed at once: %v", err)
 	}
 }
 
