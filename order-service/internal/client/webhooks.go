@@ -102,7 +102,7 @@ func (w *Webhooks) Check(ctx context.Context, raw string) error {
 	addrs, err := w.resolver.LookupNetIP(ctx, "ip", target.Hostname())
 	var failure *net.DNSError
 	if errors.As(err, &failure) && failure.IsNotFound {
-		return invalidURL("names a host that does not exist")
+		return errNotReachable
 	}
 	for _, addr := range addrs { // none if nobody can be asked just now, which is no fault of the URL
 		if err := refuseUnlessPublic(addr); err != nil {
@@ -112,9 +112,13 @@ func (w *Webhooks) Check(ctx context.Context, raw string) error {
 	return nil
 }
 
+// errNotReachable is one for names that do not exist and for those that are not public: whoever registers endpoints must not
+// learn which names there are inside.
+var errNotReachable = invalidURL("must lead to a public address that exists")
+
 func refuseUnlessPublic(addr netip.Addr) error {
 	if !public(addr) {
-		return invalidURL("must lead to a public address")
+		return errNotReachable
 	}
 	return nil
 }
@@ -209,10 +213,8 @@ func (w *Webhooks) ReasonOf(err error) string {
 		unknown x509.UnknownAuthorityError
 	)
 	switch {
-	case errors.Is(err, errNotPublic) || errors.As(err, &refused) && refused.Kind == apperr.Invalid:
-		return "the URL does not lead to a public address by https"
-	case errors.As(err, &dns):
-		return "the name of the host can't be resolved"
+	case errors.Is(err, errNotPublic) || errors.As(err, &dns) || errors.As(err, &refused) && refused.Kind == apperr.Invalid:
+		return "the URL does not lead to a public address that exists, by https"
 	case errors.As(err, &untrust) || errors.As(err, &unknown) || errors.As(err, &alert):
 		return "there is no TLS connection that can be trusted"
 	case errors.As(err, &network) && network.Timeout():

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/net/dns/dnsmessage"
@@ -126,6 +127,15 @@ func TestTargets(t *testing.T) {
 		} else if !good {
 			wantURLRefused(t, "a name of "+addr, err)
 		}
+	}
+	// An admin learns nothing of which names there are inside.
+	names.Say("10.0.0.1")
+	private, missing := w.Check(t.Context(), "https://inside.example"), w.Check(t.Context(), "https://there-is.no-such-name")
+	if diff := cmp.Diff(apperr.From(private).Violations, apperr.From(missing).Violations); diff != "" {
+		t.Errorf("what is private is told from what does not exist (-private +missing):\n%s", diff)
+	}
+	if private, missing := w.ReasonOf(errNotPublic), w.ReasonOf(&net.DNSError{IsNotFound: true}); private != missing {
+		t.Errorf("the log of deliveries tells %q from %q", private, missing)
 	}
 	// Nobody answers: the URL may be good, and each connection is looked at.
 	mute := newWebhooks(t, false, &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -312,7 +322,7 @@ func TestReasons(t *testing.T) {
 	}))
 	t.Cleanup(hangs.Close)
 	for url, want := range map[string]string{
-		"https://there-is.no-such-name": "resolved",
+		"https://there-is.no-such-name": "public address",
 		untrusted.URL:                   "TLS",
 		strings.Replace(plain.URL, "http://", "https://", 1): "no connection",
 		"http://127.0.0.1:1": "no connection",
