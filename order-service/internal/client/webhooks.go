@@ -16,11 +16,14 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/net/idna"
 
 	"shop.example/order-service/internal/usecase"
 	"shop.example/platform/apperr"
@@ -137,6 +140,14 @@ func (w *Webhooks) parse(raw string) (*url.URL, error) {
 		return nil, invalidURL("must not hold a user name or a password: events are signed")
 	case target.Fragment != "":
 		return nil, invalidURL("must not have a fragment")
+	}
+	if host := target.Hostname(); strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		// As it is looked up. What is ASCII stays as it is: names with underscores are none of IDNA, but there are some.
+		ascii, err := idna.Lookup.ToASCII(host)
+		if err != nil {
+			return nil, invalidURL("must have a host name that DNS can hold")
+		}
+		target.Host = strings.Replace(target.Host, host, ascii, 1)
 	}
 	return target, nil
 }

@@ -120,6 +120,15 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
+	// A name is written as people do, or as DNS does.
+	names.Say("93.184.216.34")
+	for _, url := range []string{"https://b\u00fccher.example", "https://xn--bcher-kva.example", "https://_under.example"} {
+		if err := w.Check(t.Context(), url); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	wantURLRefused(t, "no name of DNS", w.Check(t.Context(), "https://b\u00fc_cher.example"))
+	wantURLRefused(t, "an address in wide digits", w.Check(t.Context(), "https://\uff11\uff12\uff17.0.0.1"))
 	for addr, good := range map[string]bool{"127.0.0.1": false, "169.254.169.254": false, "10.0.0.1": false, "::1": false, "fd00::1": false, "93.184.216.34": true, "2606:4700::1111": true} {
 		names.Say(addr)
 		if err := w.Check(t.Context(), "https://receiver.example/x"); good && err != nil {
@@ -154,7 +163,7 @@ func TestLocalTargets(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-	for _, url := range []string{"ftp://127.0.0.1", "http://me:pw@127.0.0.1", "receiver"} {
+	for _, url := range []string{"ftp://127.0.0.1", "http://me:pw@127.0.0.1", "receiver", "http://b\u00fc_cher.example"} {
 		wantURLRefused(t, url, w.Check(t.Context(), url))
 	}
 }
