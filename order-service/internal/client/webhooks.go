@@ -140,6 +140,8 @@ func (w *Webhooks) parse(raw string) (*url.URL, error) {
 		return nil, invalidURL("must not hold a user name or a password: events are signed")
 	case target.Fragment != "":
 		return nil, invalidURL("must not have a fragment")
+	case !portFits(target.Port()):
+		return nil, invalidURL("must have a port from 1 to 65535, or none")
 	}
 	if host := target.Hostname(); strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
 		// As it is looked up. What is ASCII stays as it is: names with underscores are none of IDNA, but there are some.
@@ -150,6 +152,12 @@ func (w *Webhooks) parse(raw string) (*url.URL, error) {
 		target.Host = strings.Replace(target.Host, host, ascii, 1)
 	}
 	return target, nil
+}
+
+// portFits reports whether there is such a port; an empty one is the scheme's own.
+func portFits(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func invalidURL(message string) error { return apperr.InvalidField("url", message) }

@@ -111,11 +111,11 @@ func TestTargets(t *testing.T) {
 		"https://[2002:7f00:1::]", "https://[2001:0:7f00:1::]", "https://[2001:db8::1]", "https://[fec0::1]", "https://[100::1]", "https://[3fff::1]",
 		"http://93.184.216.34", "ftp://93.184.216.34", "https://me@93.184.216.34", "https://me:pw@93.184.216.34", "https://93.184.216.34/#x",
 		"https://", "https:///x", "93.184.216.34", "//93.184.216.34", "https://:443", "https://[::1", "https://93.184.216.34/" + strings.Repeat("x", 2048), "",
-		"https://there-is.no-such-name",
+		"https://there-is.no-such-name", "https://93.184.216.34:0", "https://93.184.216.34:65536", "https://93.184.216.34:99999999999999999999",
 	} {
 		wantURLRefused(t, url, w.Check(t.Context(), url))
 	}
-	for _, url := range []string{"https://93.184.216.34", "https://93.184.216.34:8443/events?key=1", "https://[2606:4700::1111]/x", "https://[::ffff:93.184.216.34]"} {
+	for _, url := range []string{"https://93.184.216.34", "https://93.184.216.34:8443/events?key=1", "https://93.184.216.34:65535", "https://93.184.216.34:/", "https://[2606:4700::1111]/x", "https://[::ffff:93.184.216.34]"} {
 		if err := w.Check(t.Context(), url); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
