@@ -168,10 +168,10 @@ func TestDeliver(t *testing.T) {
 	}{
 		"200":       {200, nil, domain.DeliveryDelivered, "", 0, usecase.Delivered},
 		"299":       {299, nil, domain.DeliveryDelivered, "", 0, usecase.Delivered},
-		"302":       {302, nil, domain.DeliveryPending, "redirects are not followed", 5 * time.Second, usecase.ToBeAgain},
-		"400":       {400, nil, domain.DeliveryPending, "the receiver did not accept it", 5 * time.Second, usecase.ToBeAgain},
-		"500":       {500, nil, domain.DeliveryPending, "the receiver did not accept it", 5 * time.Second, usecase.ToBeAgain},
-		"no answer": {0, errors.New("secret address"), domain.DeliveryPending, "no answer", 5 * time.Second, usecase.ToBeAgain},
+		"302":       {302, nil, domain.DeliveryPending, "redirects are not followed", 4 * time.Second, usecase.ToBeAgain},
+		"400":       {400, nil, domain.DeliveryPending, "the receiver did not accept it", 4 * time.Second, usecase.ToBeAgain},
+		"500":       {500, nil, domain.DeliveryPending, "the receiver did not accept it", 4 * time.Second, usecase.ToBeAgain},
+		"no answer": {0, errors.New("secret address"), domain.DeliveryPending, "no answer", 4 * time.Second, usecase.ToBeAgain},
 		"410":       {410, nil, domain.DeliveryFailed, "the receiver is gone for good, so the endpoint was disabled", 0, usecase.DeliverEnd},
 	} {
 		t.Run(name, func(t *testing.T) {
