@@ -99,10 +99,10 @@ func (d *Deliverer) Deliver(ctx context.Context, deliveryID uuid.UUID, round int
 		return d.record(ctx, out, round, func(delivery *domain.Delivery) { delivery.GiveUp("the endpoint is disabled") })
 	}
 	status, err := d.Receivers.Send(ctx, out, d.Now())
-	if err != nil && ctx.Err() != nil {
-		return 0, ctx.Err() // this process ends, which is not the receiver's fault
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return 0, ctx.Err() // this process ends, which is not the receiver's fault; that the job's time is up is
 	}
-	// What the receiver has answered is written down even then, so that it is not sent again.
+	// What came of it is written down whatever the context says: what the receiver has taken is not sent again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
 	if status == statusGone {

@@ -317,6 +317,29 @@ func TestDeliverCutOff(t *testing.T) {
 	}
 }
 
+// An attempt that takes all the time of its job is the receiver's failure, whoever gives up first.
+func TestDeliverOutOfTime(t *testing.T) {
+	t.Parallel()
+	o, e, plan := oneDelivery(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	o.receiver.err, o.receiver.status = context.DeadlineExceeded, 0
+	o.deliverer.Store = ReadsInTime{o.store}
+	if again, err := o.deliverer.Deliver(ctx, plan.ID, plan.Round); again != 4*time.Second || err != nil {
+		t.Errorf("again in %v, %v", again, err)
+	}
+	if d := o.log(t, e.ID)[0]; d.Attempts != 1 || d.Status != domain.DeliveryPending || d.LastError != "no answer" {
+		t.Errorf("it is %+v", d)
+	}
+}
+
+// ReadsInTime reads what is to be sent however late it is.
+type ReadsInTime struct{ usecase.OutgoingStore }
+
+func (r ReadsInTime) Outgoing(ctx context.Context, id uuid.UUID) (usecase.Outgoing, error) {
+	return r.OutgoingStore.Outgoing(context.WithoutCancel(ctx), id)
+}
+
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(t)
