@@ -340,6 +340,39 @@ func (r ReadsInTime) Outgoing(ctx context.Context, id uuid.UUID) (usecase.Outgoi
 	return r.OutgoingStore.Outgoing(context.WithoutCancel(ctx), id)
 }
 
+// A 410 of where an event was sent to says nothing of where the endpoint was moved to meanwhile.
+func TestGoneFromWhereItWas(t *testing.T) {
+	t.Parallel()
+	url, active := "https://moved", domain.EndpointActive
+	for name, wish := range map[string]usecase.EndpointChange{"moved": {URL: &url}, "confirmed": {Status: &active}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, e, plan := oneDelivery(t)
+			o.receiver.status = 410
+			o.receiver.during = func() {
+				o.receiver.during = nil
+				if _, err := o.webhooks.Update(t.Context(), e.ID, wish); err != nil {
+					t.Error(err)
+				}
+			}
+			if again := o.deliver(t, plan); again != 4*time.Second {
+				t.Errorf("again in %v", again)
+			}
+			if after, err := o.webhooks.Get(t.Context(), e.ID); err != nil || !after.Receives() || after.Version != 2 {
+				t.Errorf("the endpoint is %+v, %v", after, err)
+			}
+			if d := o.log(t, e.ID)[0]; d.Attempts != 1 || d.Status != domain.DeliveryPending || d.LastStatus != 410 {
+				t.Errorf("it is %+v", d)
+			}
+			o.clock.Advance(4 * time.Second)
+			o.deliver(t, plan)
+			if after, err := o.webhooks.Get(t.Context(), e.ID); err != nil || after.Receives() {
+				t.Errorf("gone from there too, the endpoint is %+v, %v", after, err)
+			}
+		})
+	}
+}
+
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(t)
