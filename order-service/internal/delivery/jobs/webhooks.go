@@ -26,6 +26,10 @@ const (
 	// laneBack and laneSpread are when a delivery that had no turn comes back: within 5 to 15 s, so that those that wait for
 	// one endpoint do not come all at once.
 	laneBack, laneSpread = 5 * time.Second, 10 * time.Second
+	// laneTurn is how often a place gets free in the lane of an endpoint that hangs for all the 10 s of an attempt. Those that
+	// wait are spread over as many turns as they are, for each look costs three writes of its job; but over 5 minutes at the
+	// most, which is what an endpoint that is well again waits for the last of them.
+	laneTurn, laneAtMost = 10 * time.Second / laneWidth, 5 * time.Minute
 	// eventsLive is how long events and their deliveries can be looked at and sent again. It is ten times the retries.
 	eventsLive = 30 * 24 * time.Hour
 )
@@ -58,9 +62,9 @@ type deliverWorker struct {
 }
 
 func (w *deliverWorker) Work(ctx context.Context, j *river.Job[job.DeliverWebhook]) error {
-	leave, ok := w.lanes.enter(ctx, j.Args.EndpointID)
-	if !ok {
-		return river.JobSnooze(laneBack + rand.N(laneSpread)) //nolint:gosec // it spreads load, and is no secret
+	leave, back := w.lanes.enter(ctx, j.Args.EndpointID)
+	if leave == nil {
+		return river.JobSnooze(back)
 	}
 	defer leave()
 	again, err := w.deliverer.Deliver(ctx, j.Args.DeliveryID, j.Args.Round)
@@ -85,19 +89,24 @@ type lane struct {
 	slots chan struct{}
 	users int
 	slow  bool
+	// turnedAway is how many had no turn since there were places enough, and lastTurnedAway when the last of them had none.
+	turnedAway     int
+	lastTurnedAway time.Time
 }
 
 func newLanes() *lanes { return &lanes{all: make(map[uuid.UUID]*lane)} }
 
-// enter takes a place on the way to an endpoint, and returns what gives it back; false if there is none, within laneWait.
-func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), ok bool) {
+// enter takes a place on the way to an endpoint, and returns what gives it back. If there is none, within laneWait, that is nil,
+// and back is when to come again.
+func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), back time.Duration) {
 	way, slow := l.join(endpointID)
-	took := func() (func(), bool) {
+	took := func() (func(), time.Duration) {
+		l.relax(way)
 		began := time.Now()
 		return func() {
 			<-way.slots
 			l.part(endpointID, way, func() { way.slow = time.Since(began) > laneWait })
-		}, true
+		}, 0
 	}
 	select {
 	case way.slots <- struct{}{}:
@@ -114,8 +123,24 @@ func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), 
 		case <-ctx.Done():
 		}
 	}
-	l.part(endpointID, way, func() { way.slow = true })
-	return nil, false
+	l.part(endpointID, way, func() {
+		way.slow = true
+		way.turnedAway++
+		way.lastTurnedAway = time.Now()
+		spread := min(max(laneSpread, time.Duration(way.turnedAway)*laneTurn), laneAtMost)
+		back = laneBack + rand.N(spread) //nolint:gosec // it spreads load, and is no secret
+	})
+	return nil, back
+}
+
+// relax has those who are turned away from now on come back soon, if who has just taken a place leaves another one free and
+// nobody wanted that for a while: attempts that began together and hang end together, and their places are taken in no time.
+func (l *lanes) relax(way *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(way.slots) < laneWidth && time.Since(way.lastTurnedAway) > laneTurn {
+		way.turnedAway = 0
+	}
 }
 
 func (l *lanes) join(endpointID uuid.UUID) (way *lane, slow bool) {
