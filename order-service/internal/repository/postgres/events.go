@@ -222,7 +222,7 @@ func (s *Store) PlannedDeliveries(ctx context.Context) ([]usecase.PlannedDeliver
 }
 
 // SweepEvents forgets up to limit events from before a time, the oldest first, with their deliveries, and returns how many they
-// were. When none is left, it forgets the endpoints that were deleted before that time.
+// were. With the last of them it forgets the endpoints that were deleted before that time.
 func (s *Store) SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
 	tag, err := s.pool.Exec(ctx, `
 		DELETE FROM webhook_events WHERE id IN (
@@ -230,12 +230,13 @@ func (s *Store) SweepEvents(ctx context.Context, before time.Time, limit int) (i
 	if err != nil {
 		return 0, fmt.Errorf("delete events: %w", err)
 	}
-	if n := tag.RowsAffected(); n > 0 {
+	n := tag.RowsAffected()
+	if n == int64(limit) {
 		return n, nil
 	}
 	if _, err := s.pool.Exec(ctx, `DELETE FROM webhook_endpoints e WHERE deleted_at < $1
 		AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.endpoint_id = e.id)`, before); err != nil {
-		return 0, fmt.Errorf("delete endpoints: %w", err)
+		return n, fmt.Errorf("delete endpoints: %w", err)
 	}
-	return 0, nil
+	return n, nil
 }

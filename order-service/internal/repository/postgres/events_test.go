@@ -11,7 +11,7 @@ import (
 	"shop.example/platform/pgtest"
 )
 
-// Old events are forgotten a few at a time, with their deliveries; and then the endpoints that were deleted.
+// Old events are forgotten a few at a time, with their deliveries; and with the last of them the endpoints that were deleted.
 func TestSweepEvents(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t, postgres.Migrate)
@@ -51,7 +51,7 @@ func TestSweepEvents(t *testing.T) {
 		before    time.Time
 		want      int64
 		endpoints int
-	}{{noon, 0, 1}, {later, 2, 1}, {later, 1, 1}, {later, 0, 0}} {
+	}{{noon, 0, 1}, {later, 2, 1}, {later, 1, 0}, {later, 0, 0}} {
 		if n, err := store.SweepEvents(t.Context(), sweep.before, 2); n != sweep.want || err != nil {
 			t.Errorf("%d forgotten, %v; want %d", n, err, sweep.want)
 		}
