@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// webhookWorkers is how many deliveries are under way at once. They wait for others and hold no connection meanwhile.
+	// webhookWorkers is how many deliveries are under way at once. They wait for others, and hold no database
+	// connection while they do; those that read and write meanwhile are fewer (see sendingConns of the program).
 	webhookWorkers = 50
 	// laneWidth is how many of them may go to one endpoint: 8 that take 50 ms each are 160 a second, and as many that hang for
 	// all their 10 s leave 42 workers to the others.

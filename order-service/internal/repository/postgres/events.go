@@ -100,13 +100,16 @@ func deliveryJob(d domain.Delivery) job.DeliverWebhook {
 const deliveryColumns = `d.id, d.endpoint_id, d.event_id, e.type, e.order_id, d.status, d.attempts, d.tries, d.round, d.last_status,
 	d.last_error, d.last_attempt_at, d.next_attempt_at, d.created_at`
 
-func scanDelivery(row pgx.CollectableRow) (domain.Delivery, error) {
+// scanDelivery reads deliveryColumns, and what follows them into more.
+func scanDelivery(row pgx.CollectableRow, more ...any) (domain.Delivery, error) {
 	var (
 		d          domain.Delivery
 		last, next *time.Time
 	)
-	err := row.Scan(&d.ID, &d.EndpointID, &d.EventID, &d.EventType, &d.OrderID, &d.Status, &d.Attempts, &d.Tries, &d.Round, &d.LastStatus,
-		&d.LastError, &last, &next, &d.CreatedAt)
+	err := row.Scan(append([]any{
+		&d.ID, &d.EndpointID, &d.EventID, &d.EventType, &d.OrderID, &d.Status, &d.Attempts, &d.Tries, &d.Round, &d.LastStatus,
+		&d.LastError, &last, &next, &d.CreatedAt,
+	}, more...)...)
 	d.LastAttemptAt, d.NextAttemptAt, d.CreatedAt = moment(last), moment(next), d.CreatedAt.UTC()
 	return d, err
 }
@@ -117,7 +120,7 @@ func selectDeliveries(ctx context.Context, db selector, clause string, args ...a
 	if err != nil {
 		return nil, fmt.Errorf("select deliveries: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, scanDelivery)
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.Delivery, error) { return scanDelivery(row) })
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
@@ -157,23 +160,27 @@ func (s *Store) UpdateDelivery(ctx context.Context, id uuid.UUID, change func(*d
 
 // Outgoing implements usecase.OutgoingStore.
 func (s *Store) Outgoing(ctx context.Context, deliveryID uuid.UUID) (usecase.Outgoing, error) {
-	found, err := selectDeliveries(ctx, s.pool, `WHERE d.id = $1`, deliveryID)
-	switch {
-	case err != nil:
-		return usecase.Outgoing{}, err
-	case len(found) == 0:
+	rows, err := s.pool.Query(ctx, `
+		SELECT `+deliveryColumns+`, e.body, p.*
+		FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id
+			JOIN (SELECT `+endpointColumns+` FROM webhook_endpoints) p ON p.id = d.endpoint_id
+		WHERE d.id = $1`, deliveryID)
+	if err != nil {
+		return usecase.Outgoing{}, fmt.Errorf("select what is sent: %w", err)
+	}
+	out, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (out usecase.Outgoing, err error) {
+		var endpoint endpointRow
+		out.Delivery, err = scanDelivery(row, append([]any{&out.Body}, endpoint.columns()...)...)
+		out.Endpoint = endpoint.endpoint()
+		return out, err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
 		return usecase.Outgoing{}, domain.ErrDeliveryMissing
 	}
-	out := usecase.Outgoing{Delivery: found[0]}
-	err = s.pool.QueryRow(ctx, `SELECT body FROM webhook_events WHERE id = $1`, out.Delivery.EventID).Scan(&out.Body)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return usecase.Outgoing{}, domain.ErrDeliveryMissing // swept in between
-	}
 	if err != nil {
-		return usecase.Outgoing{}, fmt.Errorf("select event: %w", err)
+		return usecase.Outgoing{}, fmt.Errorf("read what is sent: %w", err)
 	}
-	out.Endpoint, err = oneEndpoint(ctx, s.pool, `WHERE id = $1`, out.Delivery.EndpointID)
-	return out, err
+	return out, nil
 }
 
 // ListDeliveries implements usecase.DeliveryReader. Ids are UUIDv7, so the newest come first by id alone.

@@ -1,9 +1,14 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/repository/postgres"
@@ -67,5 +72,58 @@ func TestSweepEvents(t *testing.T) {
 	}
 	if n, err := store.CountDeliveries(t.Context(), usecase.DeliveryFilter{EndpointID: endpoint.ID}); n != 0 || err != nil {
 		t.Errorf("%d deliveries are left, %v", n, err)
+	}
+}
+
+// Looks counts queries.
+type Looks struct{ n atomic.Int32 }
+
+func (l *Looks) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	l.n.Add(1)
+	return ctx
+}
+
+func (l *Looks) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// All that it takes to send an event is read at once: each attempt needs it, and each look waits for a connection.
+func TestOutgoingIsOneLook(t *testing.T) {
+	t.Parallel()
+	looks := new(Looks)
+	config := pgtest.New(t, postgres.Migrate).Config()
+	config.ConnConfig.Tracer = looks
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	store, err := postgres.New(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint, err := domain.NewEndpoint(domain.EndpointTerms{URL: "https://receiver.example", Status: domain.EndpointActive}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.AddEndpoint(t.Context(), endpoint, 1); err != nil {
+		t.Fatal(err)
+	}
+	order := newOrder(t)
+	lease, err := store.Begin(t.Context(), order, attemptFor(order), time.Hour, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Decide(t.Context(), order.ID(), lease, func(*domain.Order) (usecase.Change, error) { return usecase.Change{}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	plans, err := store.PlannedDeliveries(t.Context())
+	if err != nil || len(plans) != 1 {
+		t.Fatalf("planned: %v, %v", plans, err)
+	}
+	before := looks.n.Load()
+	if _, err := store.Outgoing(t.Context(), plans[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if n := looks.n.Load() - before; n != 1 {
+		t.Errorf("%d looks, want one", n)
 	}
 }
