@@ -33,6 +33,10 @@ const (
 	laneTurn, laneAtMost = 10 * time.Second / laneWidth, 5 * time.Minute
 	// eventsLive is how long events and their deliveries can be looked at and sent again. It is ten times the retries.
 	eventsLive = 30 * 24 * time.Hour
+	// lostAfter is how long a delivery is overdue before its job is looked for. That is there as long as it is not done, but for
+	// one case: a replica of a release from before webhooks discards it when it finds that its worker died. A second job of one
+	// that is only late would do no harm but that the event may come twice.
+	lostAfter = 5 * time.Minute
 )
 
 // Deliverer sends events; see usecase.Deliverer.
@@ -40,9 +44,12 @@ type Deliverer interface {
 	Deliver(ctx context.Context, deliveryID uuid.UUID, round int) (again time.Duration, err error)
 }
 
-// EventSweeper forgets old events, at most limit, and returns how many they were.
+// EventSweeper puts in order what is kept of events.
 type EventSweeper interface {
+	// SweepEvents forgets old events, at most limit, and returns how many they were.
 	SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error)
+	// PlanLost plans anew what has been due since before a time and will not be sent, at most limit, and returns how many.
+	PlanLost(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
 // Webhooks has the jobs of outbound webhooks worked too, in a queue of their own: no receiver keeps an order waiting.
@@ -172,16 +179,28 @@ type sweepEventsWorker struct {
 }
 
 func (w *sweepEventsWorker) Work(ctx context.Context, _ *river.Job[job.SweepEvents]) error {
-	before, total := time.Now().Add(-eventsLive), int64(0)
+	now := time.Now()
+	lost, err := inBatches(func() (int64, error) { return w.sweeper.PlanLost(ctx, now.Add(-lostAfter), sweepBatch) })
+	if lost > 0 {
+		w.log.WarnContext(ctx, "deliveries without a job planned anew", "count", lost)
+	}
+	if err != nil {
+		return fmt.Errorf("plan lost deliveries: %w", err)
+	}
+	old, err := inBatches(func() (int64, error) { return w.sweeper.SweepEvents(ctx, now.Add(-eventsLive), sweepBatch) })
+	if old > 0 {
+		w.log.InfoContext(ctx, "old events forgotten", "count", old)
+	}
+	return err
+}
+
+// inBatches does something until there is less than a batch of it, and returns how much there was.
+func inBatches(does func() (int64, error)) (total int64, err error) {
 	for {
-		n, err := w.sweeper.SweepEvents(ctx, before, sweepBatch)
+		n, err := does()
 		total += n
-		if err == nil && n == sweepBatch {
-			continue
+		if err != nil || n < sweepBatch {
+			return total, err
 		}
-		if total > 0 {
-			w.log.InfoContext(ctx, "old events forgotten", "count", total)
-		}
-		return err
 	}
 }

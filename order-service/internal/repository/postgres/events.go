@@ -228,6 +228,31 @@ func (s *Store) PlannedDeliveries(ctx context.Context) ([]usecase.PlannedDeliver
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[usecase.PlannedDelivery])
 }
 
+// PlanLost plans up to limit deliveries anew that have been due since before a time and have no job any more, the oldest first,
+// and returns how many they were.
+func (s *Store) PlanLost(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return postgres.InTx(ctx, s.pool, func(tx pgx.Tx) (int64, error) {
+		// Who is locked is being written to, so it is not lost.
+		lost, err := selectDeliveries(ctx, tx, `
+			WHERE d.status = 'pending' AND d.next_attempt_at < $1 AND NOT EXISTS (
+				SELECT FROM river_job j
+				WHERE j.kind = $2 AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+					AND (j.args->>'delivery_id')::uuid = d.id AND (j.args->>'round')::int = d.round)
+			ORDER BY d.id LIMIT $3 FOR UPDATE OF d SKIP LOCKED`, before, job.DeliverWebhook{}.Kind(), limit)
+		if err != nil || len(lost) == 0 {
+			return 0, err
+		}
+		jobs := make([]river.InsertManyParams, len(lost))
+		for i, d := range lost {
+			jobs[i].Args = deliveryJob(d)
+		}
+		if _, err := s.jobs.InsertManyTx(ctx, tx, jobs); err != nil {
+			return 0, fmt.Errorf("plan deliveries: %w", err)
+		}
+		return int64(len(lost)), nil
+	})
+}
+
 // SweepEvents forgets up to limit events from before a time, the oldest first, with their deliveries, and returns how many they
 // were. With the last of them it forgets the endpoints that were deleted before that time.
 func (s *Store) SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
