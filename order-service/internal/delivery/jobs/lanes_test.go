@@ -54,7 +54,7 @@ func TestLanesSpreadWhatWaits(t *testing.T) {
 			t.Errorf("%d come back in %v, one with another", waiting, mean)
 		}
 		// It still hangs for 10 s: all places get free at once, and are taken at once.
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) //nolint:forbidigo // the clock of the bubble jumps
 		turnedAway()
 		leave(laneWidth)
 		fill()
@@ -67,7 +67,7 @@ func TestLanesSpreadWhatWaits(t *testing.T) {
 		}
 		// There are more places than are wanted, which lasts.
 		leave(2)
-		time.Sleep(laneTurn + time.Nanosecond)
+		time.Sleep(laneTurn + time.Nanosecond) //nolint:forbidigo // the clock of the bubble jumps
 		fill()
 		for range laneWidth {
 			if back := turnedAway(); back > laneBack+laneSpread {
