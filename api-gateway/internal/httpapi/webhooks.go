@@ -100,7 +100,7 @@ func (s *Server) registerWebhooks() {
 		Description: "Events are `{id, type, created_at, data: {order}}`, the order as it was then, signed by the header fields of Standard " +
 			"Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`) with the `secret`, which is shown this once. A URL that does not " +
 			"lead to a public address by https is 422. There may be 100 endpoints: one more is 422 `webhook_endpoint_limit`.\n\n" +
-			"Any 2xx is an acceptance. All else, and no answer within 10 seconds, is tried again: after 5 seconds, 30 seconds, 5 minutes, and so on, " +
+			"Any 2xx is an acceptance. All else, and no answer within 10 seconds, is tried again: after 4 seconds, 30 seconds, 5 minutes, and so on, " +
 			"for 3 days. An event comes at least once and in no particular order: go by its id and by the `version` of its order.",
 	}, s.createWebhookEndpoint, "webhook_endpoint_limit")
 	register(s, huma.Operation{

@@ -73,7 +73,7 @@ func TestWebhookEndpointsOfAdmins(t *testing.T) {
 			t.Errorf("%s: %s", body, diff)
 		}
 	}
-	s.on("CreateWebhookEndpoint", apperr.InvalidField("url", "must lead to a public address"))
+	s.on("CreateWebhookEndpoint", apperr.InvalidField("url", "must lead to a public address that exists"))
 	a = s.as(t, auth.Admin, "POST", all, `{"url":"https://127.0.0.1"}`)
 	a.mustBeProblem(t, 422, "validation_failed")
 	if diff := cmp.Diff([]string{"body.url"}, a.locations()); diff != "" {

@@ -16,11 +16,14 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/net/idna"
 
 	"shop.example/order-service/internal/usecase"
 	"shop.example/platform/apperr"
@@ -102,7 +105,7 @@ func (w *Webhooks) Check(ctx context.Context, raw string) error {
 	addrs, err := w.resolver.LookupNetIP(ctx, "ip", target.Hostname())
 	var failure *net.DNSError
 	if errors.As(err, &failure) && failure.IsNotFound {
-		return invalidURL("names a host that does not exist")
+		return errNotReachable
 	}
 	for _, addr := range addrs { // none if nobody can be asked just now, which is no fault of the URL
 		if err := refuseUnlessPublic(addr); err != nil {
@@ -112,9 +115,13 @@ func (w *Webhooks) Check(ctx context.Context, raw string) error {
 	return nil
 }
 
+// errNotReachable is one for names that do not exist and for those that are not public: whoever registers endpoints must not
+// learn which names there are inside.
+var errNotReachable = invalidURL("must lead to a public address that exists")
+
 func refuseUnlessPublic(addr netip.Addr) error {
 	if !public(addr) {
-		return invalidURL("must lead to a public address")
+		return errNotReachable
 	}
 	return nil
 }
@@ -133,8 +140,24 @@ func (w *Webhooks) parse(raw string) (*url.URL, error) {
 		return nil, invalidURL("must not hold a user name or a password: events are signed")
 	case target.Fragment != "":
 		return nil, invalidURL("must not have a fragment")
+	case !portFits(target.Port()):
+		return nil, invalidURL("must have a port from 1 to 65535, or none")
+	}
+	if host := target.Hostname(); strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		// As it is looked up. What is ASCII stays as it is: names with underscores are none of IDNA, but there are some.
+		ascii, err := idna.Lookup.ToASCII(host)
+		if err != nil {
+			return nil, invalidURL("must have a host name that DNS can hold")
+		}
+		target.Host = strings.Replace(target.Host, host, ascii, 1)
 	}
 	return target, nil
+}
+
+// portFits reports whether there is such a port; an empty one is the scheme's own.
+func portFits(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func invalidURL(message string) error { return apperr.InvalidField("url", message) }
@@ -190,8 +213,11 @@ func (w *Webhooks) Send(ctx context.Context, o usecase.Outgoing, at time.Time) (
 		return 0, err
 	}
 	defer response.Body.Close()
-	// The status is the answer. What follows it is read for the sake of the connection, and may break off.
-	_, _ = io.CopyN(io.Discard, response.Body, maxReceipt)
+	// The status is the answer. What follows it is read for the sake of the connection, and may break off. After a 101 it is
+	// the connection itself, which no timeout ends.
+	if response.StatusCode >= http.StatusOK {
+		_, _ = io.CopyN(io.Discard, response.Body, maxReceipt)
+	}
 	return response.StatusCode, nil
 }
 
@@ -206,10 +232,8 @@ func (w *Webhooks) ReasonOf(err error) string {
 		unknown x509.UnknownAuthorityError
 	)
 	switch {
-	case errors.Is(err, errNotPublic) || errors.As(err, &refused) && refused.Kind == apperr.Invalid:
-		return "the URL does not lead to a public address by https"
-	case errors.As(err, &dns):
-		return "the name of the host can't be resolved"
+	case errors.Is(err, errNotPublic) || errors.As(err, &dns) || errors.As(err, &refused) && refused.Kind == apperr.Invalid:
+		return "the URL does not lead to a public address that exists, by https"
 	case errors.As(err, &untrust) || errors.As(err, &unknown) || errors.As(err, &alert):
 		return "there is no TLS connection that can be trusted"
 	case errors.As(err, &network) && network.Timeout():

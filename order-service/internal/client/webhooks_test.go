@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/net/dns/dnsmessage"
@@ -109,15 +111,24 @@ func TestTargets(t *testing.T) {
 		"https://[2002:7f00:1::]", "https://[2001:0:7f00:1::]", "https://[2001:db8::1]", "https://[fec0::1]", "https://[100::1]", "https://[3fff::1]",
 		"http://93.184.216.34", "ftp://93.184.216.34", "https://me@93.184.216.34", "https://me:pw@93.184.216.34", "https://93.184.216.34/#x",
 		"https://", "https:///x", "93.184.216.34", "//93.184.216.34", "https://:443", "https://[::1", "https://93.184.216.34/" + strings.Repeat("x", 2048), "",
-		"https://there-is.no-such-name",
+		"https://there-is.no-such-name", "https://93.184.216.34:0", "https://93.184.216.34:65536", "https://93.184.216.34:99999999999999999999",
 	} {
 		wantURLRefused(t, url, w.Check(t.Context(), url))
 	}
-	for _, url := range []string{"https://93.184.216.34", "https://93.184.216.34:8443/events?key=1", "https://[2606:4700::1111]/x", "https://[::ffff:93.184.216.34]"} {
+	for _, url := range []string{"https://93.184.216.34", "https://93.184.216.34:8443/events?key=1", "https://93.184.216.34:65535", "https://93.184.216.34:/", "https://[2606:4700::1111]/x", "https://[::ffff:93.184.216.34]"} {
 		if err := w.Check(t.Context(), url); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
+	// A name is written as people do, or as DNS does.
+	names.Say("93.184.216.34")
+	for _, url := range []string{"https://b\u00fccher.example", "https://xn--bcher-kva.example", "https://_under.example"} {
+		if err := w.Check(t.Context(), url); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	wantURLRefused(t, "no name of DNS", w.Check(t.Context(), "https://b\u00fc_cher.example"))
+	wantURLRefused(t, "an address in wide digits", w.Check(t.Context(), "https://\uff11\uff12\uff17.0.0.1"))
 	for addr, good := range map[string]bool{"127.0.0.1": false, "169.254.169.254": false, "10.0.0.1": false, "::1": false, "fd00::1": false, "93.184.216.34": true, "2606:4700::1111": true} {
 		names.Say(addr)
 		if err := w.Check(t.Context(), "https://receiver.example/x"); good && err != nil {
@@ -125,6 +136,15 @@ func TestTargets(t *testing.T) {
 		} else if !good {
 			wantURLRefused(t, "a name of "+addr, err)
 		}
+	}
+	// An admin learns nothing of which names there are inside.
+	names.Say("10.0.0.1")
+	private, missing := w.Check(t.Context(), "https://inside.example"), w.Check(t.Context(), "https://there-is.no-such-name")
+	if diff := cmp.Diff(apperr.From(private).Violations, apperr.From(missing).Violations); diff != "" {
+		t.Errorf("what is private is told from what does not exist (-private +missing):\n%s", diff)
+	}
+	if private, missing := w.ReasonOf(errNotPublic), w.ReasonOf(&net.DNSError{IsNotFound: true}); private != missing {
+		t.Errorf("the log of deliveries tells %q from %q", private, missing)
 	}
 	// Nobody answers: the URL may be good, and each connection is looked at.
 	mute := newWebhooks(t, false, &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -143,7 +163,7 @@ func TestLocalTargets(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-	for _, url := range []string{"ftp://127.0.0.1", "http://me:pw@127.0.0.1", "receiver"} {
+	for _, url := range []string{"ftp://127.0.0.1", "http://me:pw@127.0.0.1", "receiver", "http://b\u00fc_cher.example"} {
 		wantURLRefused(t, url, w.Check(t.Context(), url))
 	}
 }
@@ -260,6 +280,43 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// A receiver that switches protocols gets a raw connection, which no timeout of HTTP ends: nothing is read from it.
+func TestSendToWhoSwitchesProtocols(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	closed := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			closed <- err
+			return
+		}
+		defer conn.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+			closed <- err
+			return
+		}
+		if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n"); err != nil {
+			closed <- err
+			return
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(WebhookTimeout / 2))
+		_, err = io.Copy(io.Discard, conn)
+		closed <- err // nil at the end of the connection
+	}()
+	w := newWebhooks(t, true, net.DefaultResolver)
+	if status, err := w.Send(t.Context(), outgoing("http://"+listener.Addr().String()), time.Now()); status != 101 || err != nil {
+		t.Errorf("%d, %v, want 101", status, err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("the connection is not closed at once: %v", err)
+	}
+}
+
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	names := new(Names)
@@ -274,7 +331,7 @@ func TestReasons(t *testing.T) {
 	}))
 	t.Cleanup(hangs.Close)
 	for url, want := range map[string]string{
-		"https://there-is.no-such-name": "resolved",
+		"https://there-is.no-such-name": "public address",
 		untrusted.URL:                   "TLS",
 		strings.Replace(plain.URL, "http://", "https://", 1): "no connection",
 		"http://127.0.0.1:1": "no connection",

@@ -123,9 +123,10 @@ const (
 )
 
 // retries are the pauses after failed attempts: a receiver that restarts misses a few seconds, one that is repaired in the
-// course of three days nothing. The API promises the first retry within 30 s, and the queue may add 5.
+// course of three days nothing. The first is 4 s because with its jitter it stays below the 5 s up to which the queue hands out
+// a job the moment it is due; one that waits for longer is looked for every 5 s only, which may be added to all others.
 var retries = []time.Duration{
-	5 * time.Second, 30 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour,
+	4 * time.Second, 30 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour,
 	14 * time.Hour, 20 * time.Hour, 20 * time.Hour,
 }
 

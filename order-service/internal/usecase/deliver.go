@@ -99,14 +99,15 @@ func (d *Deliverer) Deliver(ctx context.Context, deliveryID uuid.UUID, round int
 		return d.record(ctx, out, round, func(delivery *domain.Delivery) { delivery.GiveUp("the endpoint is disabled") })
 	}
 	status, err := d.Receivers.Send(ctx, out, d.Now())
-	if err != nil && ctx.Err() != nil {
-		return 0, ctx.Err() // this process ends, which is not the receiver's fault
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return 0, ctx.Err() // this process ends, which is not the receiver's fault; that the job's time is up is
 	}
-	// What the receiver has answered is written down even then, so that it is not sent again.
+	// What came of it is written down whatever the context says: what the receiver has taken is not sent again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
+	gone := false
 	if status == statusGone {
-		if err := d.disable(ctx, out.Endpoint.ID); err != nil {
+		if gone, err = d.disable(ctx, out.Endpoint); err != nil {
 			return 0, err
 		}
 	}
@@ -116,7 +117,7 @@ func (d *Deliverer) Deliver(ctx context.Context, deliveryID uuid.UUID, round int
 			delivery.Fail(0, d.Receivers.ReasonOf(err), d.Jitter(), d.Now())
 		case status >= 200 && status < 300:
 			delivery.Succeed(status, d.Now())
-		case status == statusGone:
+		case gone:
 			delivery.Fail(status, "", 0, d.Now())
 			delivery.GiveUp("the receiver is gone for good, so the endpoint was disabled")
 		case status >= 300 && status < 400:
@@ -155,14 +156,22 @@ func (d *Deliverer) record(ctx context.Context, out Outgoing, round int, change 
 	return 0, nil
 }
 
-func (d *Deliverer) disable(ctx context.Context, endpointID uuid.UUID) error {
-	_, err := d.Endpoints.UpdateEndpoint(ctx, endpointID, func(e *domain.Endpoint) error {
-		e.Disable(d.Now())
+// disable disables an endpoint and reports whether it did: not if somebody has changed it since it was sent to, as the answer
+// may be that of the URL before.
+func (d *Deliverer) disable(ctx context.Context, sentTo domain.Endpoint) (done bool, err error) {
+	_, err = d.Endpoints.UpdateEndpoint(ctx, sentTo.ID, func(e *domain.Endpoint) error {
+		if done = e.Version == sentTo.Version; done {
+			e.Disable(d.Now())
+		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, domain.ErrEndpointMissing) {
-		return fmt.Errorf("disable the endpoint: %w", err)
+	switch {
+	case errors.Is(err, domain.ErrEndpointMissing):
+		return false, nil // it is deleted, as the next turn will find
+	case err != nil:
+		return false, fmt.Errorf("disable the endpoint: %w", err)
+	case done:
+		d.Log.WarnContext(ctx, "a webhook endpoint says that it is gone, and is disabled", "endpoint_id", sentTo.ID)
 	}
-	d.Log.WarnContext(ctx, "a webhook endpoint says that it is gone, and is disabled", "endpoint_id", endpointID)
-	return nil
+	return done, nil
 }

@@ -168,10 +168,10 @@ func TestDeliver(t *testing.T) {
 	}{
 		"200":       {200, nil, domain.DeliveryDelivered, "", 0, usecase.Delivered},
 		"299":       {299, nil, domain.DeliveryDelivered, "", 0, usecase.Delivered},
-		"302":       {302, nil, domain.DeliveryPending, "redirects are not followed", 5 * time.Second, usecase.ToBeAgain},
-		"400":       {400, nil, domain.DeliveryPending, "the receiver did not accept it", 5 * time.Second, usecase.ToBeAgain},
-		"500":       {500, nil, domain.DeliveryPending, "the receiver did not accept it", 5 * time.Second, usecase.ToBeAgain},
-		"no answer": {0, errors.New("secret address"), domain.DeliveryPending, "no answer", 5 * time.Second, usecase.ToBeAgain},
+		"302":       {302, nil, domain.DeliveryPending, "redirects are not followed", 4 * time.Second, usecase.ToBeAgain},
+		"400":       {400, nil, domain.DeliveryPending, "the receiver did not accept it", 4 * time.Second, usecase.ToBeAgain},
+		"500":       {500, nil, domain.DeliveryPending, "the receiver did not accept it", 4 * time.Second, usecase.ToBeAgain},
+		"no answer": {0, errors.New("secret address"), domain.DeliveryPending, "no answer", 4 * time.Second, usecase.ToBeAgain},
 		"410":       {410, nil, domain.DeliveryFailed, "the receiver is gone for good, so the endpoint was disabled", 0, usecase.DeliverEnd},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -314,6 +314,62 @@ func TestDeliverCutOff(t *testing.T) {
 	}
 	if again, err := o.deliverer.Deliver(t.Context(), uuid.New(), 1); again != 0 || err != nil {
 		t.Errorf("a delivery that is forgotten: %v, %v", again, err)
+	}
+}
+
+// An attempt that takes all the time of its job is the receiver's failure, whoever gives up first.
+func TestDeliverOutOfTime(t *testing.T) {
+	t.Parallel()
+	o, e, plan := oneDelivery(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	o.receiver.err, o.receiver.status = context.DeadlineExceeded, 0
+	o.deliverer.Store = ReadsInTime{o.store}
+	if again, err := o.deliverer.Deliver(ctx, plan.ID, plan.Round); again != 4*time.Second || err != nil {
+		t.Errorf("again in %v, %v", again, err)
+	}
+	if d := o.log(t, e.ID)[0]; d.Attempts != 1 || d.Status != domain.DeliveryPending || d.LastError != "no answer" {
+		t.Errorf("it is %+v", d)
+	}
+}
+
+// ReadsInTime reads what is to be sent however late it is.
+type ReadsInTime struct{ usecase.OutgoingStore }
+
+func (r ReadsInTime) Outgoing(ctx context.Context, id uuid.UUID) (usecase.Outgoing, error) {
+	return r.OutgoingStore.Outgoing(context.WithoutCancel(ctx), id)
+}
+
+// A 410 of where an event was sent to says nothing of where the endpoint was moved to meanwhile.
+func TestGoneFromWhereItWas(t *testing.T) {
+	t.Parallel()
+	url, active := "https://moved", domain.EndpointActive
+	for name, wish := range map[string]usecase.EndpointChange{"moved": {URL: &url}, "confirmed": {Status: &active}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, e, plan := oneDelivery(t)
+			o.receiver.status = 410
+			o.receiver.during = func() {
+				o.receiver.during = nil
+				if _, err := o.webhooks.Update(t.Context(), e.ID, wish); err != nil {
+					t.Error(err)
+				}
+			}
+			if again := o.deliver(t, plan); again != 4*time.Second {
+				t.Errorf("again in %v", again)
+			}
+			if after, err := o.webhooks.Get(t.Context(), e.ID); err != nil || !after.Receives() || after.Version != 2 {
+				t.Errorf("the endpoint is %+v, %v", after, err)
+			}
+			if d := o.log(t, e.ID)[0]; d.Attempts != 1 || d.Status != domain.DeliveryPending || d.LastStatus != 410 {
+				t.Errorf("it is %+v", d)
+			}
+			o.clock.Advance(4 * time.Second)
+			o.deliver(t, plan)
+			if after, err := o.webhooks.Get(t.Context(), e.ID); err != nil || after.Receives() {
+				t.Errorf("gone from there too, the endpoint is %+v, %v", after, err)
+			}
+		})
 	}
 }
 

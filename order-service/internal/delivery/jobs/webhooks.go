@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// webhookWorkers is how many deliveries are under way at once. They wait for others and hold no connection meanwhile.
+	// webhookWorkers is how many deliveries are under way at once. They wait for others, and hold no database
+	// connection while they do; those that read and write meanwhile are fewer (see sendingConns of the program).
 	webhookWorkers = 50
 	// laneWidth is how many of them may go to one endpoint: 8 that take 50 ms each are 160 a second, and as many that hang for
 	// all their 10 s leave 42 workers to the others.
@@ -26,8 +27,16 @@ const (
 	// laneBack and laneSpread are when a delivery that had no turn comes back: within 5 to 15 s, so that those that wait for
 	// one endpoint do not come all at once.
 	laneBack, laneSpread = 5 * time.Second, 10 * time.Second
+	// laneTurn is how often a place gets free in the lane of an endpoint that hangs for all the 10 s of an attempt. Those that
+	// wait are spread over as many turns as they are, for each look costs three writes of its job; but over 5 minutes at the
+	// most, which is what an endpoint that is well again waits for the last of them.
+	laneTurn, laneAtMost = 10 * time.Second / laneWidth, 5 * time.Minute
 	// eventsLive is how long events and their deliveries can be looked at and sent again. It is ten times the retries.
 	eventsLive = 30 * 24 * time.Hour
+	// lostAfter is how long a delivery is overdue before its job is looked for. That is there as long as it is not done, but for
+	// one case: a replica of a release from before webhooks discards it when it finds that its worker died. A second job of one
+	// that is only late would do no harm but that the event may come twice.
+	lostAfter = 5 * time.Minute
 )
 
 // Deliverer sends events; see usecase.Deliverer.
@@ -35,9 +44,12 @@ type Deliverer interface {
 	Deliver(ctx context.Context, deliveryID uuid.UUID, round int) (again time.Duration, err error)
 }
 
-// EventSweeper forgets old events, at most limit, and returns how many they were.
+// EventSweeper puts in order what is kept of events.
 type EventSweeper interface {
+	// SweepEvents forgets old events, at most limit, and returns how many they were.
 	SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error)
+	// PlanLost plans anew what has been due since before a time and will not be sent, at most limit, and returns how many.
+	PlanLost(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
 // Webhooks has the jobs of outbound webhooks worked too, in a queue of their own: no receiver keeps an order waiting.
@@ -58,9 +70,9 @@ type deliverWorker struct {
 }
 
 func (w *deliverWorker) Work(ctx context.Context, j *river.Job[job.DeliverWebhook]) error {
-	leave, ok := w.lanes.enter(ctx, j.Args.EndpointID)
-	if !ok {
-		return river.JobSnooze(laneBack + rand.N(laneSpread)) //nolint:gosec // it spreads load, and is no secret
+	leave, back := w.lanes.enter(ctx, j.Args.EndpointID)
+	if leave == nil {
+		return river.JobSnooze(back)
 	}
 	defer leave()
 	again, err := w.deliverer.Deliver(ctx, j.Args.DeliveryID, j.Args.Round)
@@ -85,19 +97,24 @@ type lane struct {
 	slots chan struct{}
 	users int
 	slow  bool
+	// turnedAway is how many had no turn since there were places enough, and lastTurnedAway when the last of them had none.
+	turnedAway     int
+	lastTurnedAway time.Time
 }
 
 func newLanes() *lanes { return &lanes{all: make(map[uuid.UUID]*lane)} }
 
-// enter takes a place on the way to an endpoint, and returns what gives it back; false if there is none, within laneWait.
-func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), ok bool) {
+// enter takes a place on the way to an endpoint, and returns what gives it back. If there is none, within laneWait, that is nil,
+// and back is when to come again.
+func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), back time.Duration) {
 	way, slow := l.join(endpointID)
-	took := func() (func(), bool) {
+	took := func() (func(), time.Duration) {
+		l.relax(way)
 		began := time.Now()
 		return func() {
 			<-way.slots
 			l.part(endpointID, way, func() { way.slow = time.Since(began) > laneWait })
-		}, true
+		}, 0
 	}
 	select {
 	case way.slots <- struct{}{}:
@@ -114,8 +131,24 @@ func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), 
 		case <-ctx.Done():
 		}
 	}
-	l.part(endpointID, way, func() { way.slow = true })
-	return nil, false
+	l.part(endpointID, way, func() {
+		way.slow = true
+		way.turnedAway++
+		way.lastTurnedAway = time.Now()
+		spread := min(max(laneSpread, time.Duration(way.turnedAway)*laneTurn), laneAtMost)
+		back = laneBack + rand.N(spread) //nolint:gosec // it spreads load, and is no secret
+	})
+	return nil, back
+}
+
+// relax has those who are turned away from now on come back soon, if who has just taken a place leaves another one free and
+// nobody wanted that for a while: attempts that began together and hang end together, and their places are taken in no time.
+func (l *lanes) relax(way *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(way.slots) < laneWidth && time.Since(way.lastTurnedAway) > laneTurn {
+		way.turnedAway = 0
+	}
 }
 
 func (l *lanes) join(endpointID uuid.UUID) (way *lane, slow bool) {
@@ -146,16 +179,28 @@ type sweepEventsWorker struct {
 }
 
 func (w *sweepEventsWorker) Work(ctx context.Context, _ *river.Job[job.SweepEvents]) error {
-	before, total := time.Now().Add(-eventsLive), int64(0)
+	now := time.Now()
+	lost, err := inBatches(func() (int64, error) { return w.sweeper.PlanLost(ctx, now.Add(-lostAfter), sweepBatch) })
+	if lost > 0 {
+		w.log.WarnContext(ctx, "deliveries without a job planned anew", "count", lost)
+	}
+	if err != nil {
+		return fmt.Errorf("plan lost deliveries: %w", err)
+	}
+	old, err := inBatches(func() (int64, error) { return w.sweeper.SweepEvents(ctx, now.Add(-eventsLive), sweepBatch) })
+	if old > 0 {
+		w.log.InfoContext(ctx, "old events forgotten", "count", old)
+	}
+	return err
+}
+
+// inBatches does something until there is less than a batch of it, and returns how much there was.
+func inBatches(does func() (int64, error)) (total int64, err error) {
 	for {
-		n, err := w.sweeper.SweepEvents(ctx, before, sweepBatch)
+		n, err := does()
 		total += n
-		if err == nil && n == sweepBatch {
-			continue
+		if err != nil || n < sweepBatch {
+			return total, err
 		}
-		if total > 0 {
-			w.log.InfoContext(ctx, "old events forgotten", "count", total)
-		}
-		return err
 	}
 }

@@ -71,7 +71,11 @@ func (r replica) endpoint(t *testing.T) domain.Endpoint {
 // tell makes an order and tells of it.
 func (r replica) tell(t *testing.T) {
 	t.Helper()
-	order := newOrder(t, time.Now())
+	r.tellOf(t, newOrder(t, time.Now()))
+}
+
+func (r replica) tellOf(t *testing.T, order *domain.Order) {
+	t.Helper()
 	lease := r.plan(t.Context(), t, order, time.Now().Add(time.Hour))
 	if _, _, err := r.store.Decide(t.Context(), order.ID(), lease, func(*domain.Order) (usecase.Change, error) { return usecase.Change{}, nil }); err != nil {
 		t.Fatal(err)
@@ -109,6 +113,27 @@ func TestDeliveriesRun(t *testing.T) {
 	}
 	if next := d.await(t); next != (usecase.PlannedDelivery{ID: first.ID, Round: 2}) {
 		t.Errorf("%+v is delivered, want round 2", next)
+	}
+}
+
+// A replica of an older release discards what it does not know when it finds that its worker died. Then the next sweep plans
+// it anew, and nothing else.
+func TestALostDeliveryIsPlannedAnew(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.endpoint(t)
+	r.tellOf(t, newOrder(t, time.Now().Add(-time.Hour)))
+	lost, err := r.store.PlannedDeliveries(t.Context())
+	if err != nil || len(lost) != 1 {
+		t.Fatalf("planned: %+v, %v", lost, err)
+	}
+	if _, err := r.pool.Exec(t.Context(), `UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE kind = 'deliver_webhook'`); err != nil {
+		t.Fatal(err)
+	}
+	d := &Deliverer{begun: make(chan usecase.PlannedDelivery, 10), does: func(context.Context, uuid.UUID) (time.Duration, error) { return 0, nil }}
+	r.deliver(t, NewSettler(), d)
+	if got := d.await(t); got.ID != lost[0].ID || got.Round != lost[0].Round {
+		t.Errorf("%+v is delivered, want %+v", got, lost[0])
 	}
 }
 

@@ -15,17 +15,30 @@ import (
 
 const endpointColumns = `id, url, events, status, version, created_at, updated_at, deleted_at`
 
-func scanEndpoint(row pgx.CollectableRow) (domain.Endpoint, error) {
-	var (
-		e         domain.Endpoint
-		deletedAt *time.Time
-	)
-	err := row.Scan(&e.ID, &e.URL, &e.Events, &e.Status, &e.Version, &e.CreatedAt, &e.UpdatedAt, &deletedAt)
-	e.CreatedAt, e.UpdatedAt, e.DeletedAt = e.CreatedAt.UTC(), e.UpdatedAt.UTC(), moment(deletedAt)
+// endpointRow is what endpointColumns are scanned into.
+type endpointRow struct {
+	is        domain.Endpoint
+	deletedAt *time.Time
+}
+
+func (r *endpointRow) columns() []any {
+	e := &r.is
+	return []any{&e.ID, &e.URL, &e.Events, &e.Status, &e.Version, &e.CreatedAt, &e.UpdatedAt, &r.deletedAt}
+}
+
+func (r *endpointRow) endpoint() domain.Endpoint {
+	e := r.is
+	e.CreatedAt, e.UpdatedAt, e.DeletedAt = e.CreatedAt.UTC(), e.UpdatedAt.UTC(), moment(r.deletedAt)
 	if len(e.Events) == 0 {
 		e.Events = nil
 	}
-	return e, err
+	return e
+}
+
+func scanEndpoint(row pgx.CollectableRow) (domain.Endpoint, error) {
+	var r endpointRow
+	err := row.Scan(r.columns()...)
+	return r.endpoint(), err
 }
 
 // oneEndpoint returns the endpoint of a query, or domain.ErrEndpointMissing.

@@ -100,13 +100,16 @@ func deliveryJob(d domain.Delivery) job.DeliverWebhook {
 const deliveryColumns = `d.id, d.endpoint_id, d.event_id, e.type, e.order_id, d.status, d.attempts, d.tries, d.round, d.last_status,
 	d.last_error, d.last_attempt_at, d.next_attempt_at, d.created_at`
 
-func scanDelivery(row pgx.CollectableRow) (domain.Delivery, error) {
+// scanDelivery reads deliveryColumns, and what follows them into more.
+func scanDelivery(row pgx.CollectableRow, more ...any) (domain.Delivery, error) {
 	var (
 		d          domain.Delivery
 		last, next *time.Time
 	)
-	err := row.Scan(&d.ID, &d.EndpointID, &d.EventID, &d.EventType, &d.OrderID, &d.Status, &d.Attempts, &d.Tries, &d.Round, &d.LastStatus,
-		&d.LastError, &last, &next, &d.CreatedAt)
+	err := row.Scan(append([]any{
+		&d.ID, &d.EndpointID, &d.EventID, &d.EventType, &d.OrderID, &d.Status, &d.Attempts, &d.Tries, &d.Round, &d.LastStatus,
+		&d.LastError, &last, &next, &d.CreatedAt,
+	}, more...)...)
 	d.LastAttemptAt, d.NextAttemptAt, d.CreatedAt = moment(last), moment(next), d.CreatedAt.UTC()
 	return d, err
 }
@@ -117,7 +120,7 @@ func selectDeliveries(ctx context.Context, db selector, clause string, args ...a
 	if err != nil {
 		return nil, fmt.Errorf("select deliveries: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, scanDelivery)
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.Delivery, error) { return scanDelivery(row) })
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}
@@ -157,23 +160,27 @@ func (s *Store) UpdateDelivery(ctx context.Context, id uuid.UUID, change func(*d
 
 // Outgoing implements usecase.OutgoingStore.
 func (s *Store) Outgoing(ctx context.Context, deliveryID uuid.UUID) (usecase.Outgoing, error) {
-	found, err := selectDeliveries(ctx, s.pool, `WHERE d.id = $1`, deliveryID)
-	switch {
-	case err != nil:
-		return usecase.Outgoing{}, err
-	case len(found) == 0:
+	rows, err := s.pool.Query(ctx, `
+		SELECT `+deliveryColumns+`, e.body, p.*
+		FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id
+			JOIN (SELECT `+endpointColumns+` FROM webhook_endpoints) p ON p.id = d.endpoint_id
+		WHERE d.id = $1`, deliveryID)
+	if err != nil {
+		return usecase.Outgoing{}, fmt.Errorf("select what is sent: %w", err)
+	}
+	out, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (out usecase.Outgoing, err error) {
+		var endpoint endpointRow
+		out.Delivery, err = scanDelivery(row, append([]any{&out.Body}, endpoint.columns()...)...)
+		out.Endpoint = endpoint.endpoint()
+		return out, err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
 		return usecase.Outgoing{}, domain.ErrDeliveryMissing
 	}
-	out := usecase.Outgoing{Delivery: found[0]}
-	err = s.pool.QueryRow(ctx, `SELECT body FROM webhook_events WHERE id = $1`, out.Delivery.EventID).Scan(&out.Body)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return usecase.Outgoing{}, domain.ErrDeliveryMissing // swept in between
-	}
 	if err != nil {
-		return usecase.Outgoing{}, fmt.Errorf("select event: %w", err)
+		return usecase.Outgoing{}, fmt.Errorf("read what is sent: %w", err)
 	}
-	out.Endpoint, err = oneEndpoint(ctx, s.pool, `WHERE id = $1`, out.Delivery.EndpointID)
-	return out, err
+	return out, nil
 }
 
 // ListDeliveries implements usecase.DeliveryReader. Ids are UUIDv7, so the newest come first by id alone.
@@ -221,8 +228,33 @@ func (s *Store) PlannedDeliveries(ctx context.Context) ([]usecase.PlannedDeliver
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[usecase.PlannedDelivery])
 }
 
+// PlanLost plans up to limit deliveries anew that have been due since before a time and have no job any more, the oldest first,
+// and returns how many they were.
+func (s *Store) PlanLost(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return postgres.InTx(ctx, s.pool, func(tx pgx.Tx) (int64, error) {
+		// Who is locked is being written to, so it is not lost.
+		lost, err := selectDeliveries(ctx, tx, `
+			WHERE d.status = 'pending' AND d.next_attempt_at < $1 AND NOT EXISTS (
+				SELECT FROM river_job j
+				WHERE j.kind = $2 AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+					AND (j.args->>'delivery_id')::uuid = d.id AND (j.args->>'round')::int = d.round)
+			ORDER BY d.id LIMIT $3 FOR UPDATE OF d SKIP LOCKED`, before, job.DeliverWebhook{}.Kind(), limit)
+		if err != nil || len(lost) == 0 {
+			return 0, err
+		}
+		jobs := make([]river.InsertManyParams, len(lost))
+		for i, d := range lost {
+			jobs[i].Args = deliveryJob(d)
+		}
+		if _, err := s.jobs.InsertManyTx(ctx, tx, jobs); err != nil {
+			return 0, fmt.Errorf("plan deliveries: %w", err)
+		}
+		return int64(len(lost)), nil
+	})
+}
+
 // SweepEvents forgets up to limit events from before a time, the oldest first, with their deliveries, and returns how many they
-// were. When none is left, it forgets the endpoints that were deleted before that time.
+// were. With the last of them it forgets the endpoints that were deleted before that time.
 func (s *Store) SweepEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
 	tag, err := s.pool.Exec(ctx, `
 		DELETE FROM webhook_events WHERE id IN (
@@ -230,12 +262,13 @@ func (s *Store) SweepEvents(ctx context.Context, before time.Time, limit int) (i
 	if err != nil {
 		return 0, fmt.Errorf("delete events: %w", err)
 	}
-	if n := tag.RowsAffected(); n > 0 {
+	n := tag.RowsAffected()
+	if n == int64(limit) {
 		return n, nil
 	}
 	if _, err := s.pool.Exec(ctx, `DELETE FROM webhook_endpoints e WHERE deleted_at < $1
 		AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.endpoint_id = e.id)`, before); err != nil {
-		return 0, fmt.Errorf("delete endpoints: %w", err)
+		return n, fmt.Errorf("delete endpoints: %w", err)
 	}
-	return 0, nil
+	return n, nil
 }
