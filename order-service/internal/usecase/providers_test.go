@@ -1,6 +1,8 @@
 package usecase_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"shop.example/order-service/internal/usecase"
 	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
+	"shop.example/platform/money"
 )
 
 // another is a provider beside the one of the shop.
@@ -128,6 +131,33 @@ func TestLateMoneyAtTheProviderBefore(t *testing.T) {
 	}
 	if taken, _ := next.Holds(o.ID); taken != o.Total.Amount() || s.order(t, o.ID).Status != domain.Confirmed {
 		t.Errorf("the order is %s, and %d of %d taken for it", s.order(t, o.ID).Status, taken, o.Total.Amount())
+	}
+}
+
+// away is a provider that answers nothing.
+type away struct{ another }
+
+func (away) Reverse(context.Context, string, money.Money) (usecase.ProviderPayment, error) {
+	return usecase.ProviderPayment{}, errAway
+}
+
+// A provider that is away, and has nothing to do with an order, does not keep its money from going back.
+func TestLateMoneyWhileAnotherProviderIsAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.place(t, s.wish("")).Order
+	for range 2 {
+		_, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: o.ID, Method: domain.Card, Token: tokDeclined})
+		refused(t, err, domain.ErrPaymentDeclined)
+	}
+	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
+	parts := s.parts(Faults{})
+	parts.Payments, parts.OtherPayments = away{another{usecasetest.NewFakeProvider()}}, []usecase.Payments{s.provider}
+	if _, err := usecase.NewCheckout(parts).CheckPayments(t.Context(), o.ID); !errors.Is(err, errAway) {
+		t.Errorf("error %v, want %v, so that the queue comes back", err, errAway)
+	}
+	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
+		t.Errorf("%d is taken and a promise held: %v", taken, promised)
 	}
 }
 
