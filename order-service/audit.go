@@ -82,17 +82,17 @@ func measureFindings(store findingCounts, now func() time.Time) error {
 	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 		defer cancel()
+		progress, unknown := store.Progress(ctx)
+		if unknown == nil && !progress.Until.IsZero() {
+			o.ObserveFloat64(age, progress.Age(now()).Seconds())
+		}
 		counts, uncounted := store.OpenFindings(ctx)
 		if uncounted == nil {
 			for _, kind := range domain.FindingKinds {
 				o.ObserveInt64(open, counts[kind], metric.WithAttributes(attribute.String("kind", string(kind))))
 			}
 		}
-		progress, unknown := store.Progress(ctx)
-		if unknown == nil && !progress.Until.IsZero() {
-			o.ObserveFloat64(age, progress.Age(now()).Seconds())
-		}
-		return errors.Join(uncounted, unknown)
+		return errors.Join(unknown, uncounted)
 	}, open, age)
 	if err != nil {
 		return fmt.Errorf("measure the findings: %w", err)

@@ -27,12 +27,14 @@ const (
 
 // advice is what to do about a finding that is not repaired by the shop.
 var advice = map[FindingKind]string{
-	ReservationDiffers:  "Count the products of the order, and adjust their stock.",
-	StockMissing:        "Restock its products, or cancel the order.",
-	OrderWithoutCapture: "Ask the payment provider what became of the payment; then cancel the order, or have it paid again.",
-	CaptureWithoutOrder: "Look the payment up at the provider, and give the money back there if it is nobody's.",
-	AmountDiffers:       "Compare the payment at the provider with the refunds of the order, and make up for the difference there.",
-	RefundRefused:       "Refund the order once more, or give the money back in another way.",
+	ReservationWithoutOrder: "Find out whether the pieces were shipped, and if they were not, adjust the stock of the products.",
+	ReservationDiffers:      "Count the products of the order, and adjust their stock.",
+	StockMissing:            "Restock its products, or cancel the order.",
+	OrderWithoutCapture:     "Ask the payment provider what became of the payment; then cancel the order, or have it paid again.",
+	CaptureWithoutOrder:     "Look the payment up at the provider, and give the money back there if it is nobody's.",
+	AmountDiffers:           "Compare the payment at the provider with the refunds of the order, and make up for the difference there.",
+	OrderStuck:              "Configure the payment provider of the order again, or look its payment up there.",
+	RefundRefused:           "Refund the order once more, or give the money back in another way.",
 }
 
 // FindingKinds are all kinds.

@@ -363,7 +363,8 @@ func (r *run) stepReservations(ctx context.Context, pass *AuditPass) (next strin
 		return "", err
 	}
 	for _, held := range page {
-		e := domain.Evidence{OrderID: held.OrderID, Order: orders[held.OrderID], Reservation: &held}
+		e := r.evidence(held.OrderID, orders)
+		e.Reservation = &held
 		if err := r.judge(ctx, e); err != nil {
 			return "", err
 		}
@@ -387,7 +388,8 @@ func (r *run) stepPayments(ctx context.Context, provider PaymentLister, from tim
 		return "", err
 	}
 	for _, p := range page {
-		e := domain.Evidence{OrderID: p.OrderID, Order: orders[p.OrderID], Payments: []domain.PaymentRecord{p}}
+		e := r.evidence(p.OrderID, orders)
+		e.Payments = []domain.PaymentRecord{p}
 		e.CaptureSought = e.Order != nil && e.Order.Payment.Reference == p.ID
 		if err := r.judge(ctx, e); err != nil {
 			return "", err
@@ -410,6 +412,13 @@ func (a *Audit) orders(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*dom
 		orders[id] = &o
 	}
 	return orders, nil
+}
+
+// evidence is what order-service itself knows of an order.
+func (a *Audit) evidence(id uuid.UUID, orders map[uuid.UUID]*domain.AuditedOrder) domain.Evidence {
+	e := domain.Evidence{OrderID: id, Order: orders[id]}
+	e.ProviderGone = e.Order != nil && e.Order.Payment.Provider != "" && a.lister(e.Order.Payment.Provider) == nil
+	return e
 }
 
 // lookForStuck compares the orders that are in between for too long. They do not change, so no pass meets them.
@@ -475,7 +484,8 @@ func (a *Audit) gather(ctx context.Context, ids []uuid.UUID, listed time.Time) (
 	group.SetLimit(lookups)
 	for i, id := range ids {
 		reservation := reservations[id] // of the zero status if there is none
-		gathered[i].Evidence = domain.Evidence{OrderID: id, Order: orders[id], Reservation: &reservation}
+		gathered[i].Evidence = a.evidence(id, orders)
+		gathered[i].Reservation = &reservation
 		if o := orders[id]; o == nil || !o.SeeksCapture() || !listed.IsZero() && !o.CreatedAt.Before(listed) {
 			continue
 		}

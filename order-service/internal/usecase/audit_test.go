@@ -149,6 +149,17 @@ var plants = map[string]struct {
 			}
 			return id.String()
 		}},
+	"pieces are taken for an order that is not there, and may be shipped": {kind: domain.ReservationWithoutOrder,
+		plant: func(t *testing.T, s *shop) string {
+			id := uuid.New()
+			if err := s.stock.Reserve(t.Context(), id, 1, []usecase.Line{{ProductID: s.cup, Quantity: 1}}, 10*time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.stock.Confirm(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			return id.String()
+		}},
 	"pieces are taken for an order that is cancelled": {kind: domain.ReservationWithoutOrder, repairable: true, after: domain.Cancelled,
 		plant: func(t *testing.T, s *shop) string {
 			o := s.cancelledOrder(t, "")
@@ -221,6 +232,16 @@ var plants = map[string]struct {
 			if err := s.stock.Confirm(t.Context(), o.ID); err != nil {
 				t.Fatal(err)
 			}
+			return o.ID.String()
+		}},
+	"an order is sold and says itself that it was not paid": {kind: domain.OrderWithoutCapture,
+		plant: func(t *testing.T, s *shop) string {
+			o := s.paidOrder(t)
+			s.provider.Lose(o.Payment.Reference)
+			s.change(t, o.ID, usecase.Plan{}, func(o *domain.Order) error {
+				o.Reversed(domain.PaymentVoided, s.clock.Now())
+				return nil
+			})
 			return o.ID.String()
 		}},
 	"money was taken for an order that is not there": {kind: domain.CaptureWithoutOrder,

@@ -98,7 +98,7 @@ func TestProviderThatIsNotConfigured(t *testing.T) {
 		t.Errorf("the other provider was asked for %d keys", n)
 	}
 
-	s.work(t, s.switched(next, s.provider), 10*time.Minute)
+	s.work(t, s.switched(next, s.provider), 30*time.Minute) // it has waited for 20 minutes, so the next look may be as late
 	if got := s.order(t, half); got.Status != domain.Confirmed {
 		t.Errorf("with the provider back the order is %s, want confirmed", got.Status)
 	}
@@ -106,6 +106,41 @@ func TestProviderThatIsNotConfigured(t *testing.T) {
 		t.Errorf("with the provider back the cancelled order's payment is %s, want refunded", got.Payment.Status)
 	}
 	s.agrees(t)
+}
+
+// An order that waits for a provider to be configured is looked at less and less often, and is a finding that no look repairs.
+func TestWaitForAProviderToBeConfigured(t *testing.T) {
+	t.Parallel()
+	for name, cancel := range map[string]bool{"being paid": false, "cancelled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			o := unsettled(t, s, tokTimeout)
+			if cancel {
+				s.change(t, o.ID, usecase.Plan{}, func(o *domain.Order) error { return o.Cancel(domain.System, "", s.clock.Now()) })
+			}
+			process := s.switched(another{usecasetest.NewFakeProvider()})
+			began, since := s.clock.Now(), s.order(t, o.ID).UpdatedAt
+			for _, tc := range []struct{ after, want time.Duration }{
+				{10 * time.Second, 30 * time.Second}, {10 * time.Minute, 10 * time.Minute}, {5 * time.Hour, time.Hour},
+			} {
+				s.clock.Advance(began.Add(tc.after).Sub(s.clock.Now()))
+				got, err := process.Settle(t.Context(), o.ID)
+				if want := max(tc.want, min(s.clock.Now().Sub(since), time.Hour)); err != nil || got != want {
+					t.Errorf("after %v: again in %v, error %v; want %v", tc.after, got, err, want)
+				}
+			}
+			a := s.auditor(Faults{})
+			a.audit.Payments = nil
+			a.rounds(t, 2*settle)
+			found := a.open(t)
+			if len(found) != 1 || found[0].Kind != domain.OrderStuck || found[0].Repairable {
+				t.Fatalf("found %+v, want that it is stuck, and takes a human", found)
+			}
+			_, err := a.findings.Repair(t.Context(), found[0].ID)
+			refused(t, err, domain.ErrFindingNotRepairable)
+		})
+	}
 }
 
 // Money that comes late for an attempt that was given up before the switch goes back from where it was taken.
