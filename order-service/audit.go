@@ -63,6 +63,10 @@ type findingCounts interface {
 	Progress(ctx context.Context) (usecase.AuditProgress, error)
 }
 
+// measureTimeout bounds the questions of a measurement: who collects the metrics of a service waits for all of them, and a database
+// that hangs is seen by others.
+const measureTimeout = time.Second
+
 // measureFindings tells how many findings are open, of each kind, and how old the last comparison is. All replicas tell the
 // same.
 func measureFindings(store findingCounts, now func() time.Time) error {
@@ -76,18 +80,19 @@ func measureFindings(store findingCounts, now func() time.Time) error {
 		return fmt.Errorf("make gauge: %w", err)
 	}
 	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		counts, err := store.OpenFindings(ctx)
-		if err != nil {
-			return err
+		ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+		defer cancel()
+		progress, unknown := store.Progress(ctx)
+		if unknown == nil && !progress.Until.IsZero() {
+			o.ObserveFloat64(age, progress.Age(now()).Seconds())
 		}
-		for _, kind := range domain.FindingKinds {
-			o.ObserveInt64(open, counts[kind], metric.WithAttributes(attribute.String("kind", string(kind))))
+		counts, uncounted := store.OpenFindings(ctx)
+		if uncounted == nil {
+			for _, kind := range domain.FindingKinds {
+				o.ObserveInt64(open, counts[kind], metric.WithAttributes(attribute.String("kind", string(kind))))
+			}
 		}
-		progress, err := store.Progress(ctx)
-		if err == nil && !progress.Until.IsZero() {
-			o.ObserveFloat64(age, now().Sub(progress.Until).Seconds())
-		}
-		return err
+		return errors.Join(unknown, uncounted)
 	}, open, age)
 	if err != nil {
 		return fmt.Errorf("measure the findings: %w", err)

@@ -45,7 +45,7 @@ func (s *Server) registerAudit() {
 		OperationID: "repair-finding", Method: http.MethodPost, Path: path + "/{id}/repair", Summary: "Repair a finding", Tags: tags,
 		Description: "Looks at it once more, and has it repaired by what repairs orders anyway: pieces are released, the order is looked at, " +
 			"money goes back. Answers the finding, `repaired` or, if it is not any more, `resolved`; again, it answers the same and does " +
-			"nothing. 409 `finding_not_repairable` says what to do instead.",
+			"nothing, so it needs no Idempotency-Key. 409 `finding_not_repairable` says what to do instead.",
 		Metadata: map[string]any{metaExample: exampleRepairedFinding, metaTimeout: checkoutTimeout},
 	}, s.repairFinding, "finding_not_repairable", "order_busy")
 }

@@ -83,6 +83,8 @@ type Evidence struct {
 	Reservation *Reservation
 	// Payments are some of what providers have for the order.
 	Payments []PaymentRecord
+	// ProviderGone says that the provider of the order's payment is not one that this shop uses.
+	ProviderGone bool
 	// CaptureSought says that the payment which the order names was asked for: it is among the payments, or there is none.
 	CaptureSought bool
 }
@@ -105,6 +107,7 @@ func (e Evidence) Judge(now time.Time) []Discrepancy {
 	}
 	if e.Order != nil {
 		found = append(found, e.judgeProgress(now)...)
+		found = append(found, e.judgeSale()...)
 		if e.CaptureSought {
 			found = append(found, e.judgeCapture()...)
 		}
@@ -127,7 +130,8 @@ func (e Evidence) judgeStock() []Discrepancy {
 	o, r := e.Order, *e.Reservation
 	switch {
 	case o == nil && r.holds():
-		return e.ofOrder(ReservationWithoutOrder, true, "There is no such order, and %s.", r)
+		// What was taken off the shelf may have been shipped, by an order that a restored backup does not have.
+		return e.ofOrder(ReservationWithoutOrder, r.Status == ReservationActive, "There is no such order, and %s.", r)
 	case o == nil:
 		return nil
 	case o.Status == Cancelled && r.holds():
@@ -178,13 +182,22 @@ func (e Evidence) judgeProgress(now time.Time) []Discrepancy {
 		}
 		return e.ofOrder(OrderStuck, true, "%s since %s; a look at it is planned: %t.", what, since.Format(time.RFC3339), e.Order.Planned)
 	}
+	// paying is stuck for what only the provider can tell or do: a look comes to nothing without it.
+	paying := func(since, limit time.Time, what string) []Discrepancy {
+		found := stuck(since, limit, what)
+		if e.ProviderGone && found != nil {
+			found[0].Repairable = false
+			found[0].Detail += fmt.Sprintf(" The payment provider %q is not configured.", e.Order.Payment.Provider)
+		}
+		return found
+	}
 	limit := open
 	if e.Order.Planned {
 		limit = planned
 	}
 	switch payment := o.Payment().Status; {
 	case o.PaymentUnderWay():
-		return stuck(e.Order.UpdatedAt, limit, "The order is being paid")
+		return paying(e.Order.UpdatedAt, limit, "The order is being paid")
 	case o.Status() == Pending:
 		since := e.Order.UpdatedAt
 		if due, _ := o.PaymentDue(); e.Order.Planned || due.Before(since) {
@@ -192,16 +205,29 @@ func (e Evidence) judgeProgress(now time.Time) []Discrepancy {
 		}
 		return stuck(since, limit, "The order is pending")
 	case o.Status() == Cancelled && (payment == PaymentPending || payment == PaymentAuthorized):
-		return stuck(e.Order.UpdatedAt, open, "The order is cancelled, and what its payment took is not known,")
+		return paying(e.Order.UpdatedAt, open, "The order is cancelled, and what its payment took is not known,")
 	}
 	for _, r := range o.OpenRefunds() {
-		if found := stuck(r.At, open, "A refund is under way"); found != nil {
+		if found := paying(r.At, open, "A refund is under way"); found != nil {
 			return found
 		}
 	}
 	left := e.Order.Total.Amount() - e.Order.Promised().Amount()
 	if o.Status() == Cancelled && counted(o.Payment().Status) && o.Payment().Status != PaymentRefunded && left > 0 {
 		return e.ofOrder(RefundRefused, false, "The order is cancelled, and the provider refused to give %d %s of its money back.", left, e.Order.Total.Currency())
+	}
+	return nil
+}
+
+// judgeSale finds an order that is sold, by card, and says itself that it was not paid.
+func (e Evidence) judgeSale() []Discrepancy {
+	switch e.Order.Status {
+	case Confirmed, Processing, Shipped, Delivered:
+	default:
+		return nil
+	}
+	if p := e.Order.Payment; p.Method == Card && !e.Order.Total.IsZero() && !counted(p.Status) {
+		return e.ofOrder(OrderWithoutCapture, false, "The order is %s, and its payment is %s.", e.Order.Status, p.Status)
 	}
 	return nil
 }

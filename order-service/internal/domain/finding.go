@@ -27,12 +27,14 @@ const (
 
 // advice is what to do about a finding that is not repaired by the shop.
 var advice = map[FindingKind]string{
-	ReservationDiffers:  "Count the products of the order, and adjust their stock.",
-	StockMissing:        "Restock its products, or cancel the order.",
-	OrderWithoutCapture: "Ask the payment provider what became of the payment; then cancel the order, or have it paid again.",
-	CaptureWithoutOrder: "Look the payment up at the provider, and give the money back there if it is nobody's.",
-	AmountDiffers:       "Compare the payment at the provider with the refunds of the order, and make up for the difference there.",
-	RefundRefused:       "Refund the order once more, or give the money back in another way.",
+	ReservationWithoutOrder: "Find out whether the pieces were shipped, and if they were not, adjust the stock of the products.",
+	ReservationDiffers:      "Count the products of the order, and adjust their stock.",
+	StockMissing:            "Restock its products, or cancel the order.",
+	OrderWithoutCapture:     "Ask the payment provider what became of the payment; then cancel the order, or have it paid again.",
+	CaptureWithoutOrder:     "Look the payment up at the provider, and give the money back there if it is nobody's.",
+	AmountDiffers:           "Compare the payment at the provider with the refunds of the order, and make up for the difference there.",
+	OrderStuck:              "Configure the payment provider of the order again, or look its payment up there.",
+	RefundRefused:           "Refund the order once more, or give the money back in another way.",
 }
 
 // FindingKinds are all kinds.
@@ -73,15 +75,18 @@ func Suspect(d Discrepancy, at time.Time) (Finding, error) {
 	return Finding{ID: id, Discrepancy: d, Status: FindingSuspected, Watched: true, FirstSeenAt: at, LastSeenAt: at}, nil
 }
 
-// blindAtMost is how long the auditor may not have looked at a suspect, and still know that it was there all the time. When a
-// service was away, audits failed and jobs were not done, and these have as long as always to do them.
+// blindAtMost is how long the auditor may not have looked at suspects, and still know that they were there all the time: at those
+// whose turn it was, for with many it takes more than one run to come to all. When a service was away, audits failed and jobs were not done, and these have as long as always to do them.
 const blindAtMost = 30 * time.Second
 
-// Seen records that an audit has seen it again, and reports whether that opens it: a suspect that has been there for the time
+// Blind reports whether audits that did not look for so long do not know any more what was there all the time.
+func Blind(gap, settle time.Duration) bool { return gap > max(settle, blindAtMost) }
+
+// Seen records that an audit has seen it again, by one of the audits that look without a gap since a time, and reports whether that opens it: a suspect that has been there for the time
 // in which all that is under way settles, and what was repaired as long ago and is still there.
-func (f *Finding) Seen(d Discrepancy, at time.Time, settle time.Duration) (opened bool) {
-	if f.Status == FindingSuspected && at.Sub(f.LastSeenAt) > max(settle, blindAtMost) {
-		f.FirstSeenAt = at
+func (f *Finding) Seen(d Discrepancy, at, seeingSince time.Time, settle time.Duration) (opened bool) {
+	if f.LastSeenAt.Before(seeingSince) {
+		f.Unseen(at)
 	}
 	f.Discrepancy, f.LastSeenAt = d, at
 	switch {
@@ -92,6 +97,13 @@ func (f *Finding) Seen(d Discrepancy, at time.Time, settle time.Duration) (opene
 	}
 	f.Status, f.ResolvedAt = FindingOpen, time.Time{}
 	return true
+}
+
+// Unseen records that an audit could not look at it: how long a suspect has been there counts from now on.
+func (f *Finding) Unseen(at time.Time) {
+	if f.Status == FindingSuspected {
+		f.FirstSeenAt = at
+	}
 }
 
 // Gone records that an audit has not seen it any more, and reports whether it was nothing, which is to be forgotten. What was

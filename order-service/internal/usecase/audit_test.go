@@ -3,6 +3,7 @@ package usecase_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -148,6 +149,17 @@ var plants = map[string]struct {
 			}
 			return id.String()
 		}},
+	"pieces are taken for an order that is not there, and may be shipped": {kind: domain.ReservationWithoutOrder,
+		plant: func(t *testing.T, s *shop) string {
+			id := uuid.New()
+			if err := s.stock.Reserve(t.Context(), id, 1, []usecase.Line{{ProductID: s.cup, Quantity: 1}}, 10*time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.stock.Confirm(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			return id.String()
+		}},
 	"pieces are taken for an order that is cancelled": {kind: domain.ReservationWithoutOrder, repairable: true, after: domain.Cancelled,
 		plant: func(t *testing.T, s *shop) string {
 			o := s.cancelledOrder(t, "")
@@ -220,6 +232,16 @@ var plants = map[string]struct {
 			if err := s.stock.Confirm(t.Context(), o.ID); err != nil {
 				t.Fatal(err)
 			}
+			return o.ID.String()
+		}},
+	"an order is sold and says itself that it was not paid": {kind: domain.OrderWithoutCapture,
+		plant: func(t *testing.T, s *shop) string {
+			o := s.paidOrder(t)
+			s.provider.Lose(o.Payment.Reference)
+			s.change(t, o.ID, usecase.Plan{}, func(o *domain.Order) error {
+				o.Reversed(domain.PaymentVoided, s.clock.Now())
+				return nil
+			})
 			return o.ID.String()
 		}},
 	"money was taken for an order that is not there": {kind: domain.CaptureWithoutOrder,
@@ -589,5 +611,220 @@ func TestAuditLooksForWhatIsStuck(t *testing.T) {
 	a.rounds(t, 4*settle)
 	if found := a.open(t); len(found) != 1 || found[0].Kind != domain.OrderStuck || found[0].OrderID != o.ID {
 		t.Errorf("found %+v, want that order %s is stuck", found, o.ID)
+	}
+}
+
+// SlowLister is a provider of which each lookup takes a time.
+type SlowLister struct {
+	usecase.PaymentLister
+	took func()
+}
+
+func (p SlowLister) LookUp(ctx context.Context, id string) (domain.PaymentRecord, bool, error) {
+	p.took()
+	return p.PaymentLister.LookUp(ctx, id)
+}
+
+func (s *shop) progress(t *testing.T) usecase.AuditProgress {
+	t.Helper()
+	p, err := s.store.Progress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Many findings, of which each takes longer than an audit has, do not keep it from what has changed, and all have their turn. That
+// it takes long until one is looked at again does not make it new.
+func TestAuditOfManyFindings(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	a := s.auditor(Faults{})
+	const many = 50 // three pages
+	for range many {
+		s.taken(t, uuid.New(), "1")
+	}
+	a.run(t) // suspects them
+	began := s.clock.Now()
+	a.audit.Payments = []usecase.PaymentLister{SlowLister{s.provider, func() { s.clock.Advance(10 * time.Second) }}}
+	for range 12 {
+		until := s.progress(t).Until
+		for again := time.Second; again != 0; {
+			var err error
+			if again, err = a.audit.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.progress(t).Until; !got.After(until) {
+			t.Fatalf("what changed is compared up to %v, as before", got)
+		}
+		s.clock.Advance(time.Second)
+	}
+	found := a.open(t)
+	if len(found) != many {
+		t.Errorf("%d of %d are found", len(found), many)
+	}
+	for _, f := range found {
+		if f.FirstSeenAt.After(began) {
+			t.Errorf("it counts as new at %v", f.FirstSeenAt)
+		}
+	}
+}
+
+// AwayLister is a provider that fails.
+type AwayLister struct {
+	usecase.PaymentLister
+	list, lookUp error
+}
+
+func (p AwayLister) ListPayments(ctx context.Context, from, to time.Time, cursor string) ([]domain.PaymentRecord, string, error) {
+	if p.list != nil {
+		return nil, "", p.list
+	}
+	return p.PaymentLister.ListPayments(ctx, from, to, cursor)
+}
+
+func (p AwayLister) LookUp(ctx context.Context, id string) (domain.PaymentRecord, bool, error) {
+	if p.lookUp != nil {
+		return domain.PaymentRecord{}, false, p.lookUp
+	}
+	return p.PaymentLister.LookUp(ctx, id)
+}
+
+// A provider that is away does not keep the stock from being compared, nor other providers; that its payments were not compared
+// is seen, and made up for.
+func TestAuditWhileAProviderIsAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	a := s.auditor(Faults{})
+	a.rounds(t, 2*settle)
+	o := s.paidOrder(t)
+	a.audit.Payments = []usecase.PaymentLister{AwayLister{s.provider, errAway, errAway}}
+	stray := uuid.MustParse(plants["pieces are promised to an order that is not there"].plant(t, s))
+	began := s.clock.Now()
+	for range 10 {
+		if _, err := a.audit.Run(t.Context()); !errors.Is(err, errAway) {
+			t.Fatalf("error %v, want %v", err, errAway)
+		}
+		s.clock.Advance(round)
+	}
+	if found := a.open(t); len(found) != 1 || found[0].OrderID != stray {
+		t.Errorf("found %+v, want the stock of %s", found, stray)
+	}
+	p := s.progress(t)
+	if age := p.Age(s.clock.Now()); p.Until.Before(began) || age < 10*round {
+		t.Errorf("the stock is compared up to %v, and all %v ago", p.Until, age)
+	}
+	a.audit.Payments = []usecase.PaymentLister{s.provider}
+	a.rounds(t, settle)
+	if p := s.progress(t); len(p.Behind) > 0 || p.Age(s.clock.Now()) > 2*settle {
+		t.Errorf("afterwards %+v", p)
+	}
+	if got := s.order(t, o.ID); got.Status != domain.Confirmed {
+		t.Errorf("the order is %s", got.Status)
+	}
+}
+
+// A payment that can't be looked up leaves its order untold and a finding about it as it is, and the audit goes on.
+func TestAuditWithoutALookUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	a := s.auditor(Faults{})
+	o := s.paidOrder(t)
+	s.provider.Lose(o.Payment.Reference)
+	s.change(t, o.ID, usecase.Plan{}, func(o *domain.Order) error {
+		return o.Advance(domain.Processing, "staff", "", "", s.clock.Now())
+	})
+	a.rounds(t, 2*round+settle) // suspected
+	a.audit.Payments = []usecase.PaymentLister{AwayLister{s.provider, nil, errAway}}
+	until := s.progress(t).Until
+	for range 5 {
+		s.clock.Advance(round)
+		if _, err := a.audit.Run(t.Context()); !errors.Is(err, errAway) {
+			t.Fatalf("error %v, want %v", err, errAway)
+		}
+	}
+	if got := s.progress(t).Until; !got.After(until) {
+		t.Errorf("what changed is compared up to %v, as before", got)
+	}
+	watched, err := s.store.WatchedFindings(t.Context(), uuid.Nil, 10)
+	if err != nil || len(watched) != 1 || watched[0].Status != domain.FindingSuspected {
+		t.Fatalf("watched %+v, error %v; want one that is suspected still", watched, err)
+	}
+	a.audit.Payments = []usecase.PaymentLister{s.provider}
+	s.clock.Advance(round)
+	a.rounds(t, settle-2*round)
+	if found := a.open(t); len(found) > 0 {
+		t.Errorf("opened as if it had been seen all the time: %+v", found)
+	}
+	a.rounds(t, 2*settle)
+	if found := a.open(t); len(found) != 1 || found[0].Kind != domain.OrderWithoutCapture {
+		t.Errorf("found %+v", found)
+	}
+}
+
+// Refuses is a provider that refuses cursors that it has not given.
+type Refuses struct{ usecase.PaymentLister }
+
+func (p Refuses) ListPayments(ctx context.Context, from, to time.Time, cursor string) ([]domain.PaymentRecord, string, error) {
+	if cursor != "" {
+		return nil, "", apperr.InvalidField("cursor", "is none of ours")
+	}
+	_, _, err := p.PaymentLister.ListPayments(ctx, from, to, "")
+	return nil, "", err
+}
+
+func (Refuses) Name() string { return "refuses" }
+
+// The cursor of one provider never reaches another, whatever is configured meanwhile, and a cursor that is refused does not stop a
+// pass for good.
+func TestAuditAcrossAChangeOfProviders(t *testing.T) {
+	t.Parallel()
+	for name, pass := range map[string]usecase.AuditPass{
+		"a provider was added before it": {Stage: 2, Provider: "fake", Cursor: "a cursor of fake"},
+		"the provider was taken away":    {Stage: 2, Provider: "gone", Cursor: "a cursor of gone"},
+		"a pass of the version before":   {Stage: 3, Cursor: "a cursor of somebody"},
+		"a cursor that is refused":       {Stage: 2, Provider: "refuses", Cursor: "too old"},
+		"a place of orders that is none": {Stage: 0, Cursor: "nowhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			a := s.auditor(Faults{})
+			a.run(t)
+			p := s.progress(t)
+			pass.From, pass.To = s.clock.Now(), s.clock.Now().Add(time.Second)
+			p.Recent, p.Behind = &pass, map[string]time.Time{"gone": noon}
+			if _, err := s.store.SaveProgress(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			a.audit.Payments = []usecase.PaymentLister{Refuses{s.provider}, s.provider}
+			s.clock.Advance(settle + time.Minute)
+			_, _ = a.audit.Run(t.Context()) // this one may be told that the cursor is refused
+			a.rounds(t, 2*round)
+			if got := s.progress(t); got.Recent != nil || got.Until.Before(pass.To) || len(got.Behind) > 0 {
+				t.Errorf("it has come to %+v", got)
+			}
+		})
+	}
+}
+
+// Full passes do not look up one by one what the provider's list has.
+func TestFullPassDoesNotLookUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.paidOrder(t)
+	s.provider.RefundElsewhere(o.ID, 1)
+	s.clock.Advance(24 * time.Hour)
+	a := s.auditor(Faults{})
+	looked := 0
+	a.audit.Payments = []usecase.PaymentLister{SlowLister{s.provider, func() { looked++ }}}
+	a.run(t)
+	if looked > 0 {
+		t.Errorf("%d payments were looked up", looked)
+	}
+	watched, err := s.store.WatchedFindings(t.Context(), uuid.Nil, 10)
+	if err != nil || len(watched) != 1 || watched[0].Kind != domain.AmountDiffers {
+		t.Errorf("watched %+v, error %v; want that the amount differs", watched, err)
 	}
 }

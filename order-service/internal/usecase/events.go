@@ -54,7 +54,7 @@ func (e *Events) Handle(ctx context.Context, provider string, headers map[string
 	if err := e.checks.PlanCheck(ctx, orderID); err != nil && !errors.Is(err, domain.ErrOrderMissing) {
 		return fmt.Errorf("plan to look at order %s: %w", orderID, err)
 	}
-	return nil // another shop's order may have the same provider
+	return nil // an order that was discarded, or that a restored backup does not have: audits look for its money
 }
 
 // CheckPayments asks the provider for all that it holds for an order. An attempt that is under way goes on; what the provider
@@ -80,17 +80,27 @@ func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.D
 }
 
 // reverseGivenUp gives back what the provider holds under the keys of attempts that came to nothing. Nothing more can come
-// under them after that.
+// under them after that. A provider that is away does not keep the money of another from going back.
 func (c *Checkout) reverseGivenUp(ctx context.Context, order *domain.Order) error {
+	var failed []error
+	if err := c.reverseCurrent(ctx, order); err != nil {
+		failed = append(failed, err)
+	}
 	for _, key := range order.PastPaymentKeys() {
 		// Where an earlier attempt was begun is not kept. A provider that knows nothing of it closes the key, which is no harm.
 		for _, provider := range c.payments.all() {
 			if _, err := provider.Reverse(ctx, key, order.Snapshot().Total); err != nil {
-				return fmt.Errorf("reverse payment %s at %s: %w", key, provider.Name(), err)
+				failed = append(failed, fmt.Errorf("reverse payment %s at %s: %w", key, provider.Name(), err))
 			}
 		}
 	}
-	if !order.PaymentGivenUp() {
+	return errors.Join(failed...)
+}
+
+// reverseCurrent gives back what the provider holds under the key of the current attempt, if that came to nothing. No provider
+// has to do with what is paid otherwise than by card.
+func (c *Checkout) reverseCurrent(ctx context.Context, order *domain.Order) error {
+	if order.Payment().Method != domain.Card || !order.PaymentGivenUp() {
 		return nil
 	}
 	payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)

@@ -135,6 +135,34 @@ func TestEventWhileTheProviderIsAway(t *testing.T) {
 	}
 }
 
+// An order that was declined by card and then was to be paid in cash has nothing at any provider when it is cancelled but what the
+// first attempt left.
+func TestMoneyForACancelledCashOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.place(t, s.wish("")).Order
+	pay := func(method domain.PaymentMethod, token string) error {
+		_, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: o.ID, Method: method, Token: token})
+		return err
+	}
+	refused(t, pay(domain.Card, tokDeclined), domain.ErrPaymentDeclined)
+	if err := pay(domain.CashOnDelivery, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+		t.Fatal(err)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
+	s.event(t, o.ID)
+	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
+		t.Errorf("%d is taken and a promise held: %v", taken, promised)
+	}
+	if got := s.order(t, o.ID); got.Status != domain.Cancelled || got.Payment.Status != domain.PaymentVoided {
+		t.Errorf("the order is %s and its payment %s, want cancelled and voided", got.Status, got.Payment.Status)
+	}
+}
+
 // While the provider is known to be away nothing is begun that needs it, and all else goes on.
 func TestProviderIsKnownToBeAway(t *testing.T) {
 	t.Parallel()

@@ -96,11 +96,16 @@ func (f *Findings) Repair(ctx context.Context, id uuid.UUID) (domain.Finding, er
 	if err != nil || finding.Status != domain.FindingOpen {
 		return finding, err
 	}
-	seen, told, err := f.audit.lookAt(ctx, finding)
-	switch {
-	case err != nil:
+	looks, err := f.audit.lookAt(ctx, []domain.Finding{finding})
+	if err == nil {
+		err = looks[0].missed
+	}
+	if err != nil {
 		return domain.Finding{}, fmt.Errorf("look at finding %s: %w", id, err)
-	case !told, seen != nil && !seen.Repairable:
+	}
+	seen := looks[0].seen
+	switch {
+	case !looks[0].told, seen != nil && !seen.Repairable:
 		return domain.Finding{}, finding.NotRepairable()
 	case seen == nil:
 		if err := f.audit.gone(ctx, finding); err != nil {

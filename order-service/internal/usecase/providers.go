@@ -2,6 +2,7 @@ package usecase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -38,8 +39,11 @@ func (p providers) all() []Payments { return append([]Payments{p.primary}, p.oth
 // that was not.
 type absent struct{ name string }
 
+// errNotConfigured is what all of them fail with.
+var errNotConfigured = errors.New("the payment provider is not configured")
+
 func (a absent) err() error {
-	return apperr.DependencyUnavailable(fmt.Errorf("payment provider %q is not configured", a.name))
+	return apperr.DependencyUnavailable(fmt.Errorf("%w: %q", errNotConfigured, a.name))
 }
 
 func (a absent) Name() string { return a.name }

@@ -1,6 +1,8 @@
 package usecase_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"shop.example/order-service/internal/usecase"
 	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
+	"shop.example/platform/money"
 )
 
 // another is a provider beside the one of the shop.
@@ -95,7 +98,7 @@ func TestProviderThatIsNotConfigured(t *testing.T) {
 		t.Errorf("the other provider was asked for %d keys", n)
 	}
 
-	s.work(t, s.switched(next, s.provider), 10*time.Minute)
+	s.work(t, s.switched(next, s.provider), 30*time.Minute) // it has waited for 20 minutes, so the next look may be as late
 	if got := s.order(t, half); got.Status != domain.Confirmed {
 		t.Errorf("with the provider back the order is %s, want confirmed", got.Status)
 	}
@@ -103,6 +106,41 @@ func TestProviderThatIsNotConfigured(t *testing.T) {
 		t.Errorf("with the provider back the cancelled order's payment is %s, want refunded", got.Payment.Status)
 	}
 	s.agrees(t)
+}
+
+// An order that waits for a provider to be configured is looked at less and less often, and is a finding that no look repairs.
+func TestWaitForAProviderToBeConfigured(t *testing.T) {
+	t.Parallel()
+	for name, cancel := range map[string]bool{"being paid": false, "cancelled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			o := unsettled(t, s, tokTimeout)
+			if cancel {
+				s.change(t, o.ID, usecase.Plan{}, func(o *domain.Order) error { return o.Cancel(domain.System, "", s.clock.Now()) })
+			}
+			process := s.switched(another{usecasetest.NewFakeProvider()})
+			began, since := s.clock.Now(), s.order(t, o.ID).UpdatedAt
+			for _, tc := range []struct{ after, want time.Duration }{
+				{10 * time.Second, 30 * time.Second}, {10 * time.Minute, 10 * time.Minute}, {5 * time.Hour, time.Hour},
+			} {
+				s.clock.Advance(began.Add(tc.after).Sub(s.clock.Now()))
+				got, err := process.Settle(t.Context(), o.ID)
+				if want := max(tc.want, min(s.clock.Now().Sub(since), time.Hour)); err != nil || got != want {
+					t.Errorf("after %v: again in %v, error %v; want %v", tc.after, got, err, want)
+				}
+			}
+			a := s.auditor(Faults{})
+			a.audit.Payments = nil
+			a.rounds(t, 2*settle)
+			found := a.open(t)
+			if len(found) != 1 || found[0].Kind != domain.OrderStuck || found[0].Repairable {
+				t.Fatalf("found %+v, want that it is stuck, and takes a human", found)
+			}
+			_, err := a.findings.Repair(t.Context(), found[0].ID)
+			refused(t, err, domain.ErrFindingNotRepairable)
+		})
+	}
 }
 
 // Money that comes late for an attempt that was given up before the switch goes back from where it was taken.
@@ -128,6 +166,33 @@ func TestLateMoneyAtTheProviderBefore(t *testing.T) {
 	}
 	if taken, _ := next.Holds(o.ID); taken != o.Total.Amount() || s.order(t, o.ID).Status != domain.Confirmed {
 		t.Errorf("the order is %s, and %d of %d taken for it", s.order(t, o.ID).Status, taken, o.Total.Amount())
+	}
+}
+
+// away is a provider that answers nothing.
+type away struct{ another }
+
+func (away) Reverse(context.Context, string, money.Money) (usecase.ProviderPayment, error) {
+	return usecase.ProviderPayment{}, errAway
+}
+
+// A provider that is away, and has nothing to do with an order, does not keep its money from going back.
+func TestLateMoneyWhileAnotherProviderIsAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.place(t, s.wish("")).Order
+	for range 2 {
+		_, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: o.ID, Method: domain.Card, Token: tokDeclined})
+		refused(t, err, domain.ErrPaymentDeclined)
+	}
+	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
+	parts := s.parts(Faults{})
+	parts.Payments, parts.OtherPayments = away{another{usecasetest.NewFakeProvider()}}, []usecase.Payments{s.provider}
+	if _, err := usecase.NewCheckout(parts).CheckPayments(t.Context(), o.ID); !errors.Is(err, errAway) {
+		t.Errorf("error %v, want %v, so that the queue comes back", err, errAway)
+	}
+	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
+		t.Errorf("%d is taken and a promise held: %v", taken, promised)
 	}
 }
 

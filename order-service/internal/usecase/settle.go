@@ -17,10 +17,11 @@ const (
 	// nothing stays in between for a minute after its dependencies are back, seldom enough to be no burden while they are
 	// away.
 	settleAgain = 2 * time.Second
-	// stockAgain and stockAgainAtMost are how soon pieces that are missing for a paid order are asked for again: as long as
-	// they have been missing, within these bounds. A delivery is noticed soon, and one that never comes is no burden.
-	stockAgain       = 30 * time.Second
-	stockAgainAtMost = time.Hour
+	// againGrowing and againAtMost are how soon pieces that are missing for a paid order are asked for again, and a provider that
+	// is not configured: as long as it has lasted, within these bounds. A delivery, or a setting that was forgotten, is noticed
+	// soon, and one that never comes is no burden.
+	againGrowing = 30 * time.Second
+	againAtMost  = time.Hour
 	// cartRemembers is less than the time for which the cart service knows what an order has taken out of a cart, so that
 	// telling it again never takes out what was put in since.
 	cartRemembers = 24 * time.Hour
@@ -46,6 +47,10 @@ func (c *Checkout) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration
 		return c.settlePending(ctx, order)
 	case domain.Cancelled:
 		_, err := c.compensate(ctx, order)
+		if errors.Is(err, errNotConfigured) {
+			c.log.WarnContext(ctx, "the payment of a cancelled order waits for its provider", "order_id", order.ID(), "error", err)
+			return c.providerAgain(order), nil
+		}
 		return 0, err
 	default:
 		return c.settlePaid(ctx, order)
@@ -93,8 +98,18 @@ func (c *Checkout) stockIsMissing(ctx context.Context, order *domain.Order, caus
 	if rest != nil {
 		return 0, rest // sooner
 	}
-	since := c.now().Sub(order.Snapshot().StockMissingSince)
-	return min(max(since, stockAgain), stockAgainAtMost), nil
+	return c.growing(order.Snapshot().StockMissingSince), nil
+}
+
+// providerAgain is how soon an order is looked at again that waits for a provider to be configured. An event of the provider has
+// it looked at sooner.
+func (c *Checkout) providerAgain(order *domain.Order) time.Duration {
+	return c.growing(order.Snapshot().UpdatedAt)
+}
+
+// growing is as long as something has lasted, within bounds.
+func (c *Checkout) growing(since time.Time) time.Duration {
+	return min(max(c.now().Sub(since), againGrowing), againAtMost)
 }
 
 // settlePending ends an order that nobody has paid in time, and takes over a checkout that nobody drives: forward if money
@@ -140,6 +155,8 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		return 0, nil // there was no stock for it, so it was discarded
 	case err != nil:
 		return 0, err
+	case order.PaymentUnderWay() && errors.Is(c.payments.of(order).Ready(), errNotConfigured):
+		return c.providerAgain(order), nil
 	case order.PaymentUnderWay():
 		return settleAgain, nil
 	case order.Status() == domain.Pending && placed.Replayed:

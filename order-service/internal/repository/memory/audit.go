@@ -207,6 +207,7 @@ func (s *Store) SaveProgress(ctx context.Context, p usecase.AuditProgress) (usec
 }
 
 func copyProgress(p usecase.AuditProgress) usecase.AuditProgress {
+	p.Behind = maps.Clone(p.Behind)
 	for _, pass := range []**usecase.AuditPass{&p.Recent, &p.Full} {
 		if *pass != nil {
 			own := **pass

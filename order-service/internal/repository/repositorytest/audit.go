@@ -389,7 +389,9 @@ func progress(t *testing.T, s Store) {
 	expect(t, "at first", first, usecase.AuditProgress{})
 	next := first
 	next.Until, next.FullSince = noon, noon.Add(time.Hour)
-	next.Recent = &usecase.AuditPass{From: noon, To: noon.Add(time.Minute), Stage: 1, Cursor: "here"}
+	next.Recent = &usecase.AuditPass{From: noon, To: noon.Add(time.Minute), Stage: 2, Provider: "test", Cursor: "here"}
+	next.Behind = map[string]time.Time{"test": noon.Add(-time.Hour)}
+	next.Again, next.Stuck, next.LookedAt, next.SeeingSince = uuid.New(), uuid.New(), noon.Add(time.Second), noon.Add(-time.Second)
 	saved, err := s.SaveProgress(t.Context(), next)
 	if err != nil {
 		t.Fatal(err)
