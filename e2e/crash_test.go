@@ -109,12 +109,14 @@ func overtaken(r *round) error {
 
 // crashShop is a shop that things happen to.
 type crashShop struct {
-	t       *testing.T
-	shop    *shop.Shop
-	points  string // the folder where the processes are stopped
-	staff   *shop.Client
-	slots   []*slot
-	results *crashTable
+	t      *testing.T
+	shop   *shop.Shop
+	points string // the folder where the processes are stopped
+	staff  *shop.Client
+	// receiver is somebody whom all events must reach.
+	receiver *shop.Receiver
+	slots    []*slot
+	results  *crashTable
 }
 
 // slot is a point of a saga, with a product, and for the cart's sake a customer, of its own.
@@ -159,7 +161,7 @@ func newCrashShop(t *testing.T, replicas map[string]int, results *crashTable) *c
 		}
 	}
 	c.staff = c.shop.Admin(t)
-	c.shop.NewReceiver(t) // so that there is somebody whom events must reach
+	c.receiver = c.shop.NewReceiver(t)
 	anybody := c.shop.NewCustomer(t)
 	for _, saga := range sagas {
 		for _, point := range saga.points {

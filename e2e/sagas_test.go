@@ -338,6 +338,12 @@ func (c *crashCell) conclude(state invariants.State) {
 	if left := map[string]int64{"confirmed": 0, "cancelled": c.pieces()}[status]; c.fromCart && c.inCart != left {
 		c.fail("it is %s, and %d pieces are in the cart, want %d", status, c.inCart, left)
 	}
+	if status == "confirmed" || status == "cancelled" {
+		told := func(e shop.Event) bool { return e.Type == "order."+status }
+		if !slices.ContainsFunc(c.round.receiver.Events(c.order.ID), told) {
+			c.fail("it is %s, and its event has never come", status)
+		}
+	}
 	if c.doing == "refund" && o != nil {
 		if gave := o.Restock[c.product.ID]; o.Refunded != 2500 || gave != 1 {
 			c.fail("%d were given back and %d pieces, want 2500 and 1", o.Refunded, gave)
