@@ -27,27 +27,27 @@ func TestCrashPoints(t *testing.T) {
 	t.Run("what dies comes back", func(t *testing.T) {
 		t.Parallel()
 		newCrashShop(t, nil, &results).run(
-			fault{"order-service killed", func(r *round) error {
+			fault{name: "order-service killed", strike: func(r *round) error {
 				return errors.Join(r.shop.Kill("order-service", 1), r.letGo())
 			}},
-			fault{"product-service killed", func(r *round) error {
+			fault{name: "product-service killed", strike: func(r *round) error {
 				return errors.Join(r.shop.Kill("product-service", 1), r.letGo())
 			}},
-			fault{"provider silent", providerSilent},
-			fault{"orders' database cut", func(r *round) error { return r.cut("order-service", "orders") }},
-			fault{"answers lost", func(r *round) error { return r.loseAnswers() }},
+			fault{name: "provider silent", strike: providerSilent, unpaid: true},
+			fault{name: "orders' database cut", strike: func(r *round) error { return r.cut("order-service", "orders") }},
+			fault{name: "answers lost", strike: func(r *round) error { return r.loseAnswers() }},
 		)
 	})
 	t.Run("what dies stays dead", func(t *testing.T) {
 		t.Parallel()
 		newCrashShop(t, map[string]int{"order-service": 2, "product-service": 2}, &results).run(
-			fault{"order-service lost", orderServiceLost},
-			fault{"product-service lost", productServiceLost},
-			fault{"provider killed", func(r *round) error {
+			fault{name: "order-service lost", strike: orderServiceLost},
+			fault{name: "product-service lost", strike: productServiceLost},
+			fault{name: "provider killed", strike: func(r *round) error {
 				return errors.Join(r.shop.Kill("testpay", 1), r.letGo())
-			}},
-			fault{"products' database cut", func(r *round) error { return r.cut("product-service", "products") }},
-			fault{"overtaken", overtaken},
+			}, unpaid: true},
+			fault{name: "products' database cut", strike: func(r *round) error { return r.cut("product-service", "products") }},
+			fault{name: "overtaken", strike: overtaken},
 		)
 	})
 	t.Cleanup(func() { t.Log(results.String()) })
@@ -57,6 +57,8 @@ func TestCrashPoints(t *testing.T) {
 type fault struct {
 	name   string
 	strike func(*round) error
+	// unpaid is that it may keep every payment from beginning, and so may end all checkouts that were held before theirs.
+	unpaid bool
 }
 
 // providerSilent has the provider say nothing for longer than a call of it may take, which is 4 s.
@@ -107,12 +109,14 @@ func overtaken(r *round) error {
 
 // crashShop is a shop that things happen to.
 type crashShop struct {
-	t       *testing.T
-	shop    *shop.Shop
-	points  string // the folder where the processes are stopped
-	staff   *shop.Client
-	slots   []*slot
-	results *crashTable
+	t      *testing.T
+	shop   *shop.Shop
+	points string // the folder where the processes are stopped
+	staff  *shop.Client
+	// receiver is somebody whom all events must reach.
+	receiver *shop.Receiver
+	slots    []*slot
+	results  *crashTable
 }
 
 // slot is a point of a saga, with a product, and for the cart's sake a customer, of its own.
@@ -157,6 +161,7 @@ func newCrashShop(t *testing.T, replicas map[string]int, results *crashTable) *c
 		}
 	}
 	c.staff = c.shop.Admin(t)
+	c.receiver = c.shop.NewReceiver(t)
 	anybody := c.shop.NewCustomer(t)
 	for _, saga := range sagas {
 		for _, point := range saga.points {
@@ -183,6 +188,7 @@ func (c *crashShop) run(faults ...fault) {
 		})
 	}
 	c.audit(all)
+	c.someGotThrough(all)
 	// The shop's own auditor has had its say on all rounds but the last, whose minute is not over.
 	for _, f := range c.shop.Findings(c.t, "open") {
 		c.t.Errorf("an audit finds %s of %s: %s", f.Kind, f.Reference, f.Detail)
@@ -221,6 +227,22 @@ func (c *crashShop) audit(cells []*crashCell) {
 		cell.conclude(state)
 	}
 	c.onceEach(cells, state.Orders)
+}
+
+// someGotThrough checks that checkouts are not simply given up whenever anything happens before the money is held: each such
+// order alone may be.
+func (c *crashShop) someGotThrough(cells []*crashCell) {
+	through := map[string]bool{}
+	for _, cell := range cells {
+		if f := cell.round.fault; cell.name == "checkout" && !f.unpaid {
+			through[f.name] = through[f.name] || cell.outcome == "confirmed"
+		}
+	}
+	for name, got := range through {
+		if !got {
+			c.t.Errorf("%s: no checkout got through that was held before its payment", name)
+		}
+	}
 }
 
 // round is one fault that strikes all slots.

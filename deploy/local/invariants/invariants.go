@@ -48,9 +48,11 @@ type Order struct {
 	Restock       map[string]int64 // by refunds that are done and put pieces back
 	OpenRefunds   int              // that are under way, or whose pieces are not back yet
 	FailedRefunds int              // that the provider refuses, and staff look after
-	StockMissing  bool
+	StockMissing  bool             // by what staff are told: it was paid, and its pieces are gone
 	// Planned says that a job looks at the order at some time, and Soon that it is not the end of the time to pay that it waits for.
 	Planned, Soon bool
+	// Checks counts the looks at its payments that are planned, and Deliveries the events of it that are not with their receivers.
+	Checks, Deliveries int
 	// Keys counts the uses of keys that made it.
 	Keys int
 }
@@ -82,17 +84,22 @@ func (s State) InBetween() []Finding {
 	for id, o := range s.Orders {
 		switch {
 		case o.underWay():
-			found.order(id, "its payment is under way")
+			found.order(id, "it is %s, and its payment %s", o.Status, o.Payment)
 		case o.OpenRefunds > 0:
 			found.order(id, "%d refunds are under way", o.OpenRefunds)
-		case o.Soon && !o.StockMissing:
+		case o.Soon && !o.StockMissing: // that one is asked after for as long as there is no delivery, and a finding of its own
 			found.order(id, "it is %s, and a job is to look at it", o.Status)
+		case o.Checks > 0:
+			found.order(id, "%d looks at its payments are planned", o.Checks)
+		case o.Deliveries > 0:
+			found.order(id, "%d events of it are to be delivered", o.Deliveries)
 		}
 	}
 	return found.sorted()
 }
 
-// Findings returns what must not be once nothing is in between any more.
+// Findings returns what must not be once nothing is in between any more. What is left to staff is a finding, too: who checks has
+// pieces enough, and cards that take refunds, so a shop that calls for help has gone wrong.
 func (s State) Findings() []Finding {
 	found := findings(s.InBetween())
 	for id, o := range s.Orders {
@@ -120,6 +127,12 @@ func (s State) checkOrder(found *findings, id string, o *Order) {
 	if o.Status == "pending" && !o.Planned {
 		found.order(id, "it is pending, and nobody will ever look at it")
 	}
+	if o.StockMissing {
+		found.order(id, "it is %s, and its pieces are missing", o.Status)
+	}
+	if o.FailedRefunds > 0 {
+		found.order(id, "it is %s, and %d refunds have failed", o.Status, o.FailedRefunds)
+	}
 	money, due := s.Money[id], int64(0)
 	if o.paidByCard() {
 		due = o.Total - o.Refunded
@@ -142,7 +155,6 @@ func (s State) checkOrder(found *findings, id string, o *Order) {
 		r = &Reservation{Status: "absent"}
 	}
 	switch want := o.reservation(); {
-	case o.StockMissing: // staff know, and what there is is counted below
 	case want == "" && r.Status != "active" && r.Status != "confirmed":
 	case want != r.Status:
 		found.order(id, "it is %s, and its reservation %s", o.Status, r.Status)
@@ -158,7 +170,7 @@ func (s State) checkOrder(found *findings, id string, o *Order) {
 // checkMoved compares what left the shelf with what was bought and kept.
 func (s State) checkMoved(found *findings, id string, r *Reservation) {
 	kept := map[string]int64{}
-	if o := s.Orders[id]; o != nil && o.sold() && !o.StockMissing {
+	if o := s.Orders[id]; o != nil && o.sold() {
 		for product, n := range o.Lines {
 			kept[product] = n - o.Restock[product]
 		}
@@ -192,14 +204,16 @@ func (s State) checkProducts(found *findings) {
 	}
 }
 
-func (o *Order) underWay() bool { return o.Status == "pending" && o.Payment == "pending" }
+// underWay reports whether money may still come, or is still to go back.
+func (o *Order) underWay() bool {
+	return (o.Status == "pending" || o.Status == "cancelled") && (o.Payment == "pending" || o.Payment == "authorized")
+}
 
 // sold reports whether the pieces are the customer's.
 func (o *Order) sold() bool { return o.Status != "pending" && o.Status != "cancelled" }
 
 func (o *Order) paidByCard() bool {
-	return o.Method == "card" && o.sold() && slices.Contains([]string{"captured", "partially_refunded", "refunded"}, o.Payment) ||
-		o.Status == "cancelled" && o.FailedRefunds > 0
+	return o.Method == "card" && o.sold() && slices.Contains([]string{"captured", "partially_refunded", "refunded"}, o.Payment)
 }
 
 // reservation is the state that the order's must have; empty for none that holds anything.

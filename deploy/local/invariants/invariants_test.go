@@ -44,9 +44,33 @@ func TestEachFinding(t *testing.T) {
 		plant func(State)
 		want  string
 	}{
-		"payment under way":     {func(s State) { s.Orders["unpaid"].Payment = "pending" }, "order unpaid: its payment is under way"},
-		"refund under way":      {func(s State) { s.Orders["paid"].OpenRefunds = 1 }, "order paid: 1 refunds are under way"},
-		"work left":             {func(s State) { s.Orders["paid"].Soon = true }, "order paid: it is confirmed, and a job is to look at it"},
+		"payment under way":       {func(s State) { s.Orders["unpaid"].Payment = "pending" }, "order unpaid: it is pending, and its payment pending"},
+		"money held, no decision": {func(s State) { s.Orders["unpaid"].Payment = "authorized" }, "order unpaid: it is pending, and its payment authorized"},
+		"cancelled, payment not called off": {func(s State) { s.Orders["cancelled"].Payment = "pending" },
+			"order cancelled: it is cancelled, and its payment pending"},
+		"cancelled, money not let go": {func(s State) { s.Orders["cancelled"].Payment = "authorized" },
+			"order cancelled: it is cancelled, and its payment authorized"},
+		"refund under way": {func(s State) { s.Orders["paid"].OpenRefunds = 1 }, "order paid: 1 refunds are under way"},
+		"work left":        {func(s State) { s.Orders["paid"].Soon = true }, "order paid: it is confirmed, and a job is to look at it"},
+		"look planned":     {func(s State) { s.Orders["paid"].Checks = 1 }, "order paid: 1 looks at its payments are planned"},
+		"not told":         {func(s State) { s.Orders["paid"].Deliveries = 2 }, "order paid: 2 events of it are to be delivered"},
+		"pieces missing":   {func(s State) { s.Orders["paid"].StockMissing = true }, "order paid: it is confirmed, and its pieces are missing"},
+		"pieces of a paid order released": {func(s State) {
+			s.Orders["paid"].StockMissing = true
+			s.Reservations["paid"].Status = "released"
+		}, "order paid: it is confirmed, and its reservation released"},
+		"pieces of a paid order gone": {func(s State) {
+			s.Orders["paid"].StockMissing = true
+			s.Reservations["paid"].Moved = nil
+		}, "order paid, product lamp: 2 are bought and kept, 0 have left the shelf"},
+		"refund of a cancelled order failed": {func(s State) { s.Orders["cancelled"].FailedRefunds = 1 },
+			"order cancelled: it is cancelled, and 1 refunds have failed"},
+		"refund of a cancelled order failed, money kept": {func(s State) {
+			s.Orders["cancelled"].FailedRefunds, s.Orders["cancelled"].Refunded = 1, 0
+			s.Money["cancelled"] = Money{Net: 2990, MostHeld: 2990, Captures: 1}
+		}, "order cancelled: it is cancelled, its payment refunded: 2990 was taken, want 0"},
+		"refund of a living order failed": {func(s State) { s.Orders["refunded"].FailedRefunds = 1 },
+			"order refunded: it is delivered, and 1 refunds have failed"},
 		"stranded":              {func(s State) { s.Orders["unpaid"].Planned = false }, "order unpaid: it is pending, and nobody will ever look at it"},
 		"no key":                {func(s State) { s.Orders["paid"].Keys = 0 }, "order paid: 0 keys have made it"},
 		"not taken":             {func(s State) { delete(s.Money, "paid") }, "order paid: it is confirmed, its payment captured: 0 was taken, want 5490"},

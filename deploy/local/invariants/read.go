@@ -151,6 +151,22 @@ func (s State) readOrders(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
+	err = each(ctx, tx, `
+		SELECT o.id::text, count(*) FROM river_job j JOIN orders o ON o.id::text = j.args->>'order_id'
+		WHERE j.kind = 'check_payments' AND j.state NOT IN ('completed', 'cancelled', 'discarded') GROUP BY 1`, []any{&id, &n}, func() {
+		s.Orders[id].Checks = int(n)
+	})
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, `
+		SELECT o.id::text, count(*) FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id JOIN orders o ON o.id = e.order_id
+		WHERE d.status = 'pending' GROUP BY 1`, []any{&id, &n}, func() {
+		s.Orders[id].Deliveries = int(n)
+	})
+	if err != nil {
+		return err
+	}
 	return each(ctx, tx, `
 		SELECT r.order_id::text, i.product_id::text, (back.item->>'Quantity')::bigint
 		FROM order_refunds r CROSS JOIN LATERAL jsonb_array_elements(r.items) AS back(item)
