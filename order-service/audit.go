@@ -19,10 +19,10 @@ import (
 
 // AuditSettings are those of the auditor.
 type AuditSettings struct {
-	// AuditEvery is how often it looks, and AuditSettle how long what is under way may look as if it did not agree: more than
-	// the minute within which everything settles once its dependencies are back.
-	AuditEvery  time.Duration `env:"AUDIT_EVERY" envDefault:"1m"`
-	AuditSettle time.Duration `env:"AUDIT_SETTLE" envDefault:"2m"`
+	// AuditEvery is how often it looks, and AuditSettle how long what is under way may look as if it did not agree. It is a finding
+	// after twice that, which is more than the minute within which everything settles once its dependencies are back.
+	AuditEvery  time.Duration `env:"AUDIT_EVERY" envDefault:"15s"`
+	AuditSettle time.Duration `env:"AUDIT_SETTLE" envDefault:"1m"`
 }
 
 // Validate checks the times.

@@ -64,6 +64,8 @@ var services = []service{
 			"TESTPAY_WEBHOOK_SECRET": p.testpayWebhook,
 			// Receivers that are being developed run on this machine, too.
 			"WEBHOOK_SECRET": p.webhookSecret, "WEBHOOK_ALLOW_PRIVATE": "true",
+			// Who plants a mistake to see it found waits for a minute, not for two.
+			"AUDIT_EVERY": "5s", "AUDIT_SETTLE": "30s",
 		}
 	}},
 	{gateway, "api-gateway", 5, func(p *plan, i instance) map[string]string {
