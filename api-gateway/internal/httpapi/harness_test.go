@@ -151,6 +151,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 	t.Helper()
 	b := &backend{t: t, answers: map[string]any{}, requests: map[string]any{}}
 	s := &shop{backend: b, signer: newSigner(t, time.Now), log: new(syncBuffer)}
+	begun := time.Now() // time stands still for limits: on a busy machine they would refill as fast as they are used up
 	log := logging.New(s.log, "api-gateway", nil)
 	s.health = health.NewMonitor(log, health.Check{Name: "user-service", Optional: true, Probe: func(context.Context) error { return nil }})
 	if err := s.health.Component().Start(t.Context()); err != nil {
@@ -166,7 +167,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 			Audit:    orderv1.NewAuditServiceClient(b),
 		},
 		Verify: token.NewVerifier(func(context.Context) ([]byte, error) { return s.signer.KeySet() }, 5*time.Second, time.Now).Verify,
-		Health: s.health, Limiter: ratelimit.New(nil, log, time.Now),
+		Health: s.health, Limiter: ratelimit.New(nil, log, func() time.Time { return begun }),
 		Clients: clientip.NewResolver([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}), MaxInFlight: 64, Log: log,
 	}
 	for _, c := range change {
