@@ -4,7 +4,7 @@
 //	testsum MODULE_DIR ... [-fresh MODULE_DIR ...] [-- GO_TEST_FLAG ...]
 //
 // The results of modules after -fresh are never taken from go's cache: their tests depend on more than go can see.
-// A passing test is silent; a failing one shows its output. The exit code is 0 only if every test of every module passed
+// A passing test is silent, unless it is slow; a failing one shows its output. The exit code is 0 only if every test of every module passed
 // and at least one ran.
 package main
 
@@ -112,6 +112,9 @@ type event struct {
 // more than a diff of two large values prints.
 const longestLine = 16 << 20
 
+// slow is how many seconds of a test are worth a line: where the time of a run of twenty minutes goes is then seen in it.
+const slow = 30
+
 // summarize reads the events of one `go test -json` and writes to w what a person wants to see: a line per package,
 // and the output of what failed.
 func summarize(events io.Reader, w io.Writer) (summary, error) {
@@ -151,6 +154,9 @@ func summarize(events io.Reader, w io.Writer) (summary, error) {
 				delete(output, key)
 			}
 			if e.Test != "" {
+				if e.Elapsed >= slow {
+					fmt.Fprintf(w, "slow\t%s\t%.1fs\n", e.Test, e.Elapsed)
+				}
 				switch e.Action {
 				case "pass":
 					sum.passed++

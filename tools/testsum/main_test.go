@@ -24,6 +24,14 @@ func TestSummarize(t *testing.T) {
 			shows:   []string{"ok  \tp\t1.5s"},
 			silence: []string{"chatter"},
 		},
+		"a slow test says so": {
+			events: `{"Action":"pass","Package":"p","Test":"TestA","Elapsed":29.9}
+{"Action":"pass","Package":"p","Test":"TestB","Elapsed":30}
+`,
+			want:    summary{passed: 2},
+			shows:   []string{"slow\tTestB\t30.0s"},
+			silence: []string{"TestA"},
+		},
 		"a failing test shows its output": {
 			events: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"=== RUN   TestA/x\n"}
 {"Action":"output","Package":"p","Test":"TestA/x","Output":"want 1, got 2\n"}
