@@ -18,8 +18,12 @@ UNITS    := tools/testsum platform $(SERVICES) deploy/testpay deploy/local deplo
 MODULES  := proto $(UNITS) e2e
 TOOLS    := tools/buf tools/gen tools/lint tools/stripe-mock
 
-# `make test RACE=` runs without the race detector, which wants a C compiler.
+# `make test RACE=` runs without the race detector, which wants a C compiler. The end-to-end tests go without it, unless with
+# E2E_RACE=-race: all shops under it want more than two processors, and each program's own tests run it whole under it already.
 RACE ?= -race
+E2E_RACE ?= -race=false
+# An end-to-end test depends on more than go's cache of results can see.
+E2E = $(E2E_RACE) -count=1 e2e
 # A test that hangs tells where within this time; the slowest module needs about half of it.
 TEST_TIMEOUT ?= 15m
 
@@ -60,15 +64,16 @@ down: ## Stop the containers; the data stays (docker compose down -v removes it)
 
 .PHONY: test
 test: bin/shop bin/testsum bin/stripe-mock race-toolchain ## Run every test of every module on real PostgreSQL and Redis, race detector on
-	@bin/shop with-stores -- bin/testsum $(UNITS) -fresh e2e -- $(RACE) -timeout=$(TEST_TIMEOUT)
+	@bin/shop with-stores -- bin/testsum -timeout=$(TEST_TIMEOUT) $(RACE) $(UNITS) $(E2E)
 
 .PHONY: test-unit
 test-unit: bin/shop bin/testsum bin/stripe-mock race-toolchain ## The same without the end-to-end tests
-	@bin/shop with-stores -- bin/testsum $(UNITS) -- $(RACE) -timeout=$(TEST_TIMEOUT)
+	@bin/shop with-stores -- bin/testsum -timeout=$(TEST_TIMEOUT) $(RACE) $(UNITS)
 
 .PHONY: e2e
+e2e: RACE = $(filter -race,$(E2E_RACE))
 e2e: bin/shop bin/testsum race-toolchain ## Only the end-to-end tests
-	@bin/shop with-stores -- bin/testsum -fresh e2e -- $(RACE) -timeout=$(TEST_TIMEOUT)
+	@bin/shop with-stores -- bin/testsum -timeout=$(TEST_TIMEOUT) $(E2E)
 
 .PHONY: bench
 bench: bin/shop ## Run the benchmarks of every module (BENCH=regexp, BENCHTIME=1s)

@@ -1,11 +1,11 @@
 // Testsum runs the tests of several modules, one module after the other, and ends with one line that says how many
 // tests passed and failed over all of them.
 //
-//	testsum MODULE_DIR ... [-fresh MODULE_DIR ...] [-- GO_TEST_FLAG ...]
+//	testsum [GO_TEST_FLAG ...] MODULE_DIR ... [GO_TEST_FLAG ... MODULE_DIR ...]
 //
-// The results of modules after -fresh are never taken from go's cache: their tests depend on more than go can see.
-// A passing test is silent, unless it is slow; a failing one shows its output. The exit code is 0 only if every test of every module passed
-// and at least one ran.
+// A flag counts for all modules after it; of one that is there twice, the last (write -flag=value).
+// A passing test is silent, unless it is slow; a failing one shows its output. The exit code is 0 only if every test of every
+// module passed and at least one ran.
 package main
 
 import (
@@ -21,24 +21,18 @@ import (
 )
 
 func main() {
-	dirs, flags := os.Args[1:], []string(nil)
-	if i := slices.Index(dirs, "--"); i >= 0 {
-		dirs, flags = dirs[:i], dirs[i+1:]
-	}
-	if len(dirs) == 0 {
-		fmt.Fprintln(os.Stderr, "usage: testsum MODULE_DIR ... [-fresh MODULE_DIR ...] [-- GO_TEST_FLAG ...]")
-		os.Exit(2)
-	}
-
-	var all summary
-	for _, dir := range dirs {
-		if dir == "-fresh" {
-			flags = append(flags, "-count=1")
+	var (
+		all   summary
+		flags []string
+	)
+	for _, arg := range os.Args[1:] {
+		if strings.HasPrefix(arg, "-") {
+			flags = append(flags, arg)
 			continue
 		}
-		one, err := testModule(dir, flags)
+		one, err := testModule(arg, flags)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "testsum: %s: %v\n", dir, err)
+			fmt.Fprintf(os.Stderr, "testsum: %s: %v\n", arg, err)
 			os.Exit(2)
 		}
 		all.add(one)
@@ -51,7 +45,7 @@ func main() {
 
 func testModule(dir string, flags []string) (summary, error) {
 	start := time.Now()
-	cmd := exec.Command("go", append([]string{"test", "-json"}, append(flags, "./...")...)...)
+	cmd := exec.Command("go", slices.Concat([]string{"test", "-json"}, flags, []string{"./..."})...)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

@@ -27,10 +27,12 @@ const (
 	// laneBack and laneSpread are when a delivery that had no turn comes back: within 5 to 15 s, so that those that wait for
 	// one endpoint do not come all at once.
 	laneBack, laneSpread = 5 * time.Second, 10 * time.Second
-	// laneTurn is how often a place gets free in the lane of an endpoint that hangs for all the 10 s of an attempt. Those that
-	// wait are spread over as many turns as they are, for each look costs three writes of its job; but over 5 minutes at the
-	// most, which is what an endpoint that is well again waits for the last of them.
-	laneTurn, laneAtMost = 10 * time.Second / laneWidth, 5 * time.Minute
+	// laneAtMost bounds the spread. Those that wait are spread over as many turns as they are, by what the last attempt took, for
+	// each look costs three writes of its job; but over 5 minutes at the most, which is what an endpoint that is well again after
+	// it hung waits for the last of them.
+	laneAtMost = 5 * time.Minute
+	// laneTurn is how often a place gets free in the lane of an endpoint that hangs for all the 10 s of an attempt.
+	laneTurn = 10 * time.Second / laneWidth
 	// eventsLive is how long events and their deliveries can be looked at and sent again. It is ten times the retries.
 	eventsLive = 30 * 24 * time.Hour
 	// lostAfter is how long a delivery is overdue before its job is looked for. That is there as long as it is not done, but for
@@ -96,7 +98,8 @@ type lanes struct {
 type lane struct {
 	slots chan struct{}
 	users int
-	slow  bool
+	// took is what the last attempt took, if the lane is slow: if that was longer than laneWait; else 0.
+	took time.Duration
 	// turnedAway is how many had no turn since there were places enough, and lastTurnedAway when the last of them had none.
 	turnedAway     int
 	lastTurnedAway time.Time
@@ -113,7 +116,11 @@ func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), 
 		began := time.Now()
 		return func() {
 			<-way.slots
-			l.part(endpointID, way, func() { way.slow = time.Since(began) > laneWait })
+			l.part(endpointID, way, func() {
+				if way.took = time.Since(began); way.took <= laneWait {
+					way.took = 0
+				}
+			})
 		}, 0
 	}
 	select {
@@ -132,10 +139,10 @@ func (l *lanes) enter(ctx context.Context, endpointID uuid.UUID) (leave func(), 
 		}
 	}
 	l.part(endpointID, way, func() {
-		way.slow = true
+		way.took = max(way.took, laneWait)
 		way.turnedAway++
 		way.lastTurnedAway = time.Now()
-		spread := min(max(laneSpread, time.Duration(way.turnedAway)*laneTurn), laneAtMost)
+		spread := min(max(laneSpread, time.Duration(way.turnedAway)*way.took/laneWidth), laneAtMost)
 		back = laneBack + rand.N(spread) //nolint:gosec // it spreads load, and is no secret
 	})
 	return nil, back
@@ -160,14 +167,14 @@ func (l *lanes) join(endpointID uuid.UUID) (way *lane, slow bool) {
 		l.all[endpointID] = way
 	}
 	way.users++
-	return way, way.slow
+	return way, way.took > 0
 }
 
 func (l *lanes) part(endpointID uuid.UUID, way *lane, learn func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	learn()
-	if way.users--; way.users == 0 && !way.slow {
+	if way.users--; way.users == 0 && way.took == 0 {
 		delete(l.all, endpointID)
 	}
 }
