@@ -28,10 +28,6 @@ import (
 	"shop.example/platform/mtls"
 	"shop.example/platform/telemetry"
 	"shop.example/platform/token"
-	cartv1 "shop.example/proto/cart/v1"
-	orderv1 "shop.example/proto/order/v1"
-	productv1 "shop.example/proto/product/v1"
-	userv1 "shop.example/proto/user/v1"
 )
 
 const (
@@ -181,16 +177,9 @@ func serve(ctx context.Context, out io.Writer) error {
 	monitor := health.NewMonitor(log, checks...)
 	clients := clientip.NewResolver(cfg.TrustedProxies)
 	api, err := httpapi.New(httpapi.Options{
-		Services: httpapi.Services{
-			Auth: userv1.NewAuthServiceClient(users), Users: userv1.NewUserServiceClient(users),
-			Addresses: userv1.NewAddressServiceClient(users),
-			Catalog:   productv1.NewCatalogServiceClient(products), Stock: productv1.NewStockServiceClient(products),
-			Carts: cartv1.NewCartServiceClient(carts), Orders: orderv1.NewOrderServiceClient(orders), Coupons: orderv1.NewCouponServiceClient(orders),
-			Webhooks: orderv1.NewWebhookServiceClient(orders),
-			Audit:    orderv1.NewAuditServiceClient(orders),
-		},
-		Verify: revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), tokenLeeway, time.Now).Verify),
-		Health: monitor, Limiter: limits, Clients: clients, CORS: cfg.cors, MaxInFlight: cfg.MaxInFlight, Log: log,
+		Services: httpapi.Services{Users: users, Products: products, Carts: carts, Orders: orders},
+		Verify:   revocations.Guard(token.NewVerifier(grpcclient.SigningKeys(users), tokenLeeway, time.Now).Verify),
+		Health:   monitor, Limiter: limits, Clients: clients, CORS: cfg.cors, MaxInFlight: cfg.MaxInFlight, Log: log,
 	})
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ import (
 
 const (
 	// freshFor is for how long an answer of product-service serves everybody but staff. With the second for which clients
-	// may keep it, a new price is seen everywhere within two.
+	// may keep it, a new price is seen everywhere within two. What was changed through this gateway is seen at once.
 	freshFor = time.Second
 	// staleFor is for how long it serves when product-service can't answer: that is a restart, or the loss of a machine.
 	// Prices that are older do more harm than a shop that says it is closed. It is what clients are told too, see
@@ -103,7 +103,8 @@ const (
 // kept is an answer in the cache. It never changes, but for the last member.
 type kept struct {
 	representation
-	at time.Time // when product-service was asked for it
+	at    time.Time // when product-service was asked for it
+	epoch int64     // and in which epoch
 	// restsUntil, in Unix nanoseconds, is when product-service may be asked again after it failed: until then nobody waits.
 	restsUntil atomic.Int64
 }
@@ -113,8 +114,12 @@ type kept struct {
 type readCache struct {
 	entries *otter.Cache[string, *kept]
 	flights singleflight.Group
-	reads   metric.Int64Counter
-	now     func() time.Time
+	// epoch begins with each call through this gateway that may have changed something. Answers of an earlier one are not fresh: who
+	// has just written reads it. It is one for everything, for a price is in lists of all kinds, and a shop reads a hundred times
+	// for each write; of those who read the same in an epoch one asks.
+	epoch atomic.Int64
+	reads metric.Int64Counter
+	now   func() time.Time
 }
 
 func newReadCache(now func() time.Time) (*readCache, error) {
@@ -142,6 +147,14 @@ func newReadCache(now func() time.Time) (*readCache, error) {
 	return c, err
 }
 
+// outdate says that something may have changed.
+func (c *readCache) outdate() { c.epoch.Add(1) }
+
+// fresh says whether an answer serves as if it were of this moment.
+func (c *readCache) fresh(k *kept, now time.Time, epoch int64) bool {
+	return k.epoch == epoch && now.Sub(k.at) < freshFor
+}
+
 // read returns the answer of a key, how old it is, and where it is from. load asks product-service, as nobody in particular.
 // Its context ends by itself, not with the request that happened to be the first.
 func (c *readCache) read(ctx context.Context, key string, load func(context.Context) (representation, error)) (representation, time.Duration, source, error) {
@@ -153,7 +166,7 @@ func (c *readCache) read(ctx context.Context, key string, load func(context.Cont
 }
 
 func (c *readCache) answer(ctx context.Context, key string, load func(context.Context) (representation, error)) (representation, time.Duration, source, error) {
-	now := c.now()
+	now, epoch := c.now(), c.epoch.Load()
 	old, usable := c.entries.GetIfPresent(key)
 	var age time.Duration
 	if usable {
@@ -161,17 +174,17 @@ func (c *readCache) answer(ctx context.Context, key string, load func(context.Co
 		usable = age < staleFor
 	}
 	switch {
-	case usable && age < freshFor:
+	case usable && c.fresh(old, now, epoch):
 		return old.representation, age, fromCache, nil
 	case usable && now.UnixNano() < old.restsUntil.Load():
 		return old.representation, age, fromOldCache, nil
 	}
 
-	flight := c.flights.DoChan(key, func() (any, error) {
-		if k, ok := c.entries.GetIfPresent(key); ok && c.now().Sub(k.at) < freshFor {
+	flight := c.flights.DoChan(strconv.FormatInt(epoch, 10)+" "+key, func() (any, error) {
+		if k, ok := c.entries.GetIfPresent(key); ok && c.fresh(k, c.now(), epoch) {
 			return k, nil // it came between the look above and this flight
 		}
-		return c.load(ctx, key, load)
+		return c.load(ctx, key, epoch, load)
 	})
 	var patience <-chan time.Time
 	if usable {
@@ -200,7 +213,7 @@ func (c *readCache) answer(ctx context.Context, key string, load func(context.Co
 
 // load asks product-service and keeps the answer. What is there no more is forgotten at once; that there is nothing is not
 // kept, so that what is new is seen at once.
-func (c *readCache) load(ctx context.Context, key string, load func(context.Context) (representation, error)) (k *kept, err error) {
+func (c *readCache) load(ctx context.Context, key string, epoch int64, load func(context.Context) (representation, error)) (k *kept, err error) {
 	defer func() {
 		// In a goroutine of the flight it would end the process.
 		if reason := recover(); reason != nil {
@@ -211,7 +224,7 @@ func (c *readCache) load(ctx context.Context, key string, load func(context.Cont
 	detached := trace.ContextWithSpan(context.Background(), trace.SpanFromContext(ctx))
 	detached, cancel := context.WithTimeout(baggage.ContextWithBaggage(detached, baggage.FromContext(ctx)), requestTimeout)
 	defer cancel()
-	k = &kept{at: c.now()}
+	k = &kept{at: c.now(), epoch: epoch}
 	if k.representation, err = load(detached); err == nil {
 		c.entries.Set(key, k)
 		return k, nil

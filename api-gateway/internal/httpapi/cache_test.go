@@ -107,6 +107,40 @@ func TestReadsAreFreshForASecond(t *testing.T) {
 	}
 }
 
+// Who has changed something through this gateway, or may have, reads it at once: whatever call it was, and whatever came of it.
+func TestOwnWritesAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]struct {
+		role                    auth.Role
+		method, path, body, rpc string
+	}{
+		"a product":        {auth.Staff, "PATCH", "/api/v1/products/" + productID, `{"name":"Lamp"}`, "UpdateProduct"},
+		"its stock":        {auth.Staff, "POST", "/api/v1/products/" + productID + "/stock-adjustments", `{"delta":1,"reason":"found"}`, "AdjustStock"},
+		"an order":         {auth.Customer, "POST", "/api/v1/orders", goodOrder, "PlaceOrder"},
+		"its cancellation": {auth.Customer, "POST", "/api/v1/orders/" + orderID + "/cancel", `{}`, "CancelOrder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.clock()
+			s.sells(100)
+			s.costs(t)
+			s.on(write.rpc, apperr.New(apperr.Unavailable, "dependency_unavailable", "It is not known what came of it."))
+			s.sells(200)
+			s.as(t, write.role, write.method, write.path, write.body, "Idempotency-Key: k")
+			if amount, a := s.costs(t); amount != 200 {
+				t.Errorf("after it the price is %v: %v", amount, a.header)
+			}
+			s.on("GetOrder", apperr.New(apperr.NotFound, "not_found", "No."))
+			s.sells(300)
+			s.as(t, auth.Customer, "GET", "/api/v1/orders/"+orderID, "")
+			if amount, _ := s.costs(t); amount != 200 {
+				t.Errorf("a read made an end of what was kept: %v", amount)
+			}
+		})
+	}
+}
+
 // What is asked for in another way is another entry; what nobody asked for yet is no hit.
 func TestQuestionsAreToldApart(t *testing.T) {
 	t.Parallel()

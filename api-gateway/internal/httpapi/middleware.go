@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -240,6 +241,9 @@ func recoverPanics(next http.Handler) http.Handler {
 // once are the fields of which two would leave it open which one counts.
 var once = []string{"Content-Type", "Idempotency-Key", "If-Match", "X-Cart-Token"}
 
+// read are the fields that operations make something of. What else clients send in any coding of theirs is none of our business.
+var read = append([]string{"Authorization", "If-None-Match", "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature", "Stripe-Signature"}, once...)
+
 // refuseGarbage answers what no operation could make sense of: text that is not UTF-8 or holds NUL, which no service could
 // be sent or store, endless headers, and bodies in a coding: unpacked they could be of any size.
 func refuseGarbage(next http.Handler) http.Handler {
@@ -257,13 +261,23 @@ func garbage(r *http.Request) *Problem {
 	for name, values := range r.Header {
 		for _, value := range values {
 			size += len(name) + len(value)
-			if !saneText(value) {
-				return newProblem(http.StatusBadRequest, "malformed_request", "A header field is not valid UTF-8.")
-			}
 		}
 	}
 	if size > maxHeaders {
 		return newProblem(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "The address and the header fields are larger than 32 KiB.")
+	}
+	for _, name := range read {
+		if slices.ContainsFunc(r.Header[name], func(value string) bool { return !saneText(value) }) {
+			return newProblem(http.StatusBadRequest, "malformed_request", "The header field "+name+" is not valid UTF-8.")
+		}
+	}
+	// It is only shown to the owner of a session, as far as it can be.
+	if agent := r.Header.Get("User-Agent"); !saneText(agent) {
+		r.Header.Set("User-Agent", strings.ToValidUTF8(agent, "\ufffd"))
+	}
+	// A list in several lines is one (RFC 9110, 5.3).
+	if tags := r.Header["If-None-Match"]; len(tags) > 1 {
+		r.Header.Set("If-None-Match", strings.Join(tags, ", "))
 	}
 	for _, name := range once {
 		if len(r.Header[name]) > 1 {
@@ -386,6 +400,39 @@ func bound(ctx huma.Context, next func(huma.Context)) {
 	bounded, cancel := exchangeOf(ctx.Context()).deadline(ctx.Context(), timeout)
 	defer cancel()
 	next(huma.WithContext(ctx, bounded))
+}
+
+// refuseBody refuses what is sent to an operation that takes no body, as it would an unknown field in one: nothing that a client
+// says is ignored.
+func (s *Server) refuseBody(ctx huma.Context, next func(huma.Context)) {
+	if ctx.Operation().RequestBody != nil || ctx.Method() == http.MethodGet || ctx.Method() == http.MethodHead {
+		next(ctx)
+		return
+	}
+	body, err := io.ReadAll(ctx.BodyReader()) // from memory, see readBody
+	if err == nil && len(bytes.TrimSpace(body)) == 0 {
+		next(ctx)
+		return
+	}
+	var value any
+	if err == nil {
+		err = unmarshal(body, &value)
+	}
+	fields, object := value.(map[string]any)
+	switch {
+	case err != nil:
+		refuse(s.api, ctx, apperr.New(apperr.Malformed, apperr.Malformed.DefaultReason(), err.Error()))
+	case !object:
+		refuse(s.api, ctx, apperr.ValidationFailed(apperr.Violation{Location: "body", Message: "expected no body"}))
+	case len(fields) > 0:
+		var violations []apperr.Violation
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			violations = append(violations, apperr.Violation{Location: "body." + shorten(name), Message: "unexpected property"})
+		}
+		refuse(s.api, ctx, apperr.ValidationFailed(violations[:min(len(violations), maxFieldErrors)]...))
+	default:
+		next(ctx)
+	}
 }
 
 // checkContentType refuses bodies of another type than the operation's before they are read. A body without a type is taken

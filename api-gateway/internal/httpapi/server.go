@@ -18,6 +18,10 @@ import (
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"shop.example/api-gateway/internal/authz"
 	"shop.example/api-gateway/internal/clientip"
@@ -58,8 +62,13 @@ const (
 	proofToken
 )
 
-// Services are the clients of the services behind the gateway.
+// Services are the connections to the services behind the gateway.
 type Services struct {
+	Users, Products, Carts, Orders grpc.ClientConnInterface
+}
+
+// services are their clients.
+type services struct {
 	Auth      userv1.AuthServiceClient
 	Users     userv1.UserServiceClient
 	Addresses userv1.AddressServiceClient
@@ -70,6 +79,43 @@ type Services struct {
 	Coupons   orderv1.CouponServiceClient
 	Webhooks  orderv1.WebhookServiceClient
 	Audit     orderv1.AuditServiceClient
+}
+
+// clientsOf returns the clients of the services. reads is told of every call that may have changed what it has kept.
+func clientsOf(o Services, reads *readCache) services {
+	products, orders := noting{o.Products, reads.outdate}, noting{o.Orders, reads.outdate} // who orders changes what is available
+	return services{
+		Auth: userv1.NewAuthServiceClient(o.Users), Users: userv1.NewUserServiceClient(o.Users),
+		Addresses: userv1.NewAddressServiceClient(o.Users),
+		Catalog:   productv1.NewCatalogServiceClient(products), Stock: productv1.NewStockServiceClient(products),
+		Carts:  cartv1.NewCartServiceClient(o.Carts),
+		Orders: orderv1.NewOrderServiceClient(orders), Coupons: orderv1.NewCouponServiceClient(orders),
+		Webhooks: orderv1.NewWebhookServiceClient(orders), Audit: orderv1.NewAuditServiceClient(orders),
+	}
+}
+
+// noting is a connection that says when a call may have changed something, before its answer is known to anybody.
+type noting struct {
+	grpc.ClientConnInterface
+	changed func()
+}
+
+func (n noting) Invoke(ctx context.Context, method string, question, answer any, options ...grpc.CallOption) error {
+	if !readsOnly(method) {
+		defer n.changed() // even if it failed: it may have been done all the same
+	}
+	return n.ClientConnInterface.Invoke(ctx, method, question, answer, options...)
+}
+
+// readsOnly says whether the .proto of a method, "/product.v1.StockService/AdjustStock", marks it as one that changes nothing.
+func readsOnly(method string) bool {
+	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", "."))
+	descriptor, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	if err != nil {
+		return false
+	}
+	options, _ := descriptor.Options().(*descriptorpb.MethodOptions)
+	return options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
 // Options are what a server needs.
@@ -89,7 +135,7 @@ type Options struct {
 
 // Server answers the public port.
 type Server struct {
-	services Services
+	services services
 	verify   func(ctx context.Context, token string) (auth.Principal, error)
 	health   *health.Monitor
 	limiter  *ratelimit.Limiter
@@ -139,7 +185,7 @@ func init() {
 // New returns a server, or an error if an operation has no entry in the authorization table or an entry no operation.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		services: o.Services, verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
+		verify: o.Verify, health: o.Health, limiter: o.Limiter, clients: o.Clients,
 		cors: o.CORS, log: o.Log, router: chi.NewRouter(),
 		slots:   make(chan struct{}, o.MaxInFlight),
 		hashing: make(chan struct{}, passwordsInFlight), bodies: make(chan struct{}, maxLargeBodies), imports: make(chan struct{}, maxImports),
@@ -150,6 +196,7 @@ func New(o Options) (*Server, error) {
 	if s.reads, err = newReadCache(time.Now); err != nil {
 		return nil, err
 	}
+	s.services = clientsOf(o.Services, s.reads)
 	limits := inflight.Limits{All: openPerSlot * o.MaxInFlight, Bytes: waitingBytes}
 	if o.Limiter != nil {
 		limits.PerClient = max(minClientShare, o.MaxInFlight/clientShare)
@@ -178,7 +225,7 @@ func New(o Options) (*Server, error) {
 		Formats:       formats,
 		DefaultFormat: "application/json",
 	})
-	s.api.UseMiddleware(s.authorize, bound, s.checkQuery, s.checkIdempotencyKey, s.checkContentType)
+	s.api.UseMiddleware(s.authorize, bound, s.checkQuery, s.checkIdempotencyKey, s.refuseBody, s.checkContentType)
 	s.registerIdentity()
 	s.registerAccount()
 	s.registerSessions()
