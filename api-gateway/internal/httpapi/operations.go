@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/swaggest/swgui"
@@ -78,17 +79,9 @@ func (s *Server) readiness(context.Context, *noInput) (*readinessOutput, error) 
 
 // serveDocument serves the OpenAPI document and the page to read and try it. Both are made once: they don't change while the
 // process runs.
-func (s *Server) serveDocument() error {
-	asJSON, err := json.Marshal(s.api.OpenAPI())
-	if err != nil {
-		return fmt.Errorf("write the OpenAPI document: %w", err)
-	}
-	asYAML, err := s.api.OpenAPI().YAML()
-	if err != nil {
-		return fmt.Errorf("write the OpenAPI document: %w", err)
-	}
-	s.router.Get("/openapi.json", static("application/openapi+json", asJSON))
-	s.router.Get("/openapi.yaml", static("application/openapi+yaml", asYAML))
+func (s *Server) serveDocument() {
+	s.router.Get("/openapi.json", written("application/openapi+json", func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) }))
+	s.router.Get("/openapi.yaml", written("application/openapi+yaml", s.api.OpenAPI().YAML))
 
 	docs := v5emb.NewHandlerWithConfig(swgui.Config{Title: "Shop", SwaggerJSON: "/openapi.json", BasePath: "/docs"})
 	page := httptest.NewRecorder()
@@ -107,7 +100,22 @@ func (s *Server) serveDocument() error {
 			docs.ServeHTTP(w, r)
 		})
 	}
-	return nil
+}
+
+// written serves what is written when somebody wants it: nine tenths of the time of New would go into it.
+func written(contentType string, write func() ([]byte, error)) http.HandlerFunc {
+	once := sync.OnceValues(func() (http.HandlerFunc, error) {
+		text, err := write()
+		return static(contentType, text), err
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		serve, err := once()
+		if err != nil {
+			writeProblem(w, r, problemOf(fmt.Errorf("write the OpenAPI document: %w", err)))
+			return
+		}
+		serve(w, r)
+	}
 }
 
 // inlineScript finds the scripts that stand in the page itself.

@@ -245,9 +245,7 @@ func New(o Options) (*Server, error) {
 	if err := authz.Complete(authz.Table, s.operations); err != nil {
 		return nil, err
 	}
-	if err := s.serveDocument(); err != nil {
-		return nil, err
-	}
+	s.serveDocument()
 	compressed, err := compress(s.router)
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)
