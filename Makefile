@@ -92,12 +92,8 @@ soak: ## Sell for DURATION=10m while a process is killed or stopped every 10 s, 
 
 .PHONY: lint
 lint: bin/golangci-lint ## Check every module against .golangci.yml
-	@failed=; \
-	for m in $(MODULES); do \
-	  printf '%s: ' $$m; \
-	  (cd $$m && golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || failed="$$failed $$m"; \
-	done; \
-	[ -z "$$failed" ] || { echo "lint: see$$failed"; exit 1; }
+# In one run over go.work, which takes half the time of one for each module: what they share is looked at once.
+	@GOWORK=$(CURDIR)/go.work golangci-lint run --config .golangci.yml $(MODULES:%=./%/...)
 
 .PHONY: verify
 verify: verify-proto verify-tidy verify-format verify-openapi ## Check that what is generated, tidied and formatted is as the tools would leave it
