@@ -141,9 +141,9 @@ func TestTheLifeOfAProduct(t *testing.T) {
 	shop.WantProblem(t, http.StatusUnprocessableEntity, "product_unavailable", customer.Post("/cart/items", shop.Item{ProductID: bell.ID, Quantity: 1}))
 	shop.Want[shop.Stock](t, http.StatusCreated, staff.Post(path+"/stock-adjustments", map[string]any{"delta": 10, "reason": "first delivery"}))
 
-	seen := func(check func(shop.Product) error) {
+	seen := func(within time.Duration, check func(shop.Product) error) {
 		t.Helper()
-		shop.Await(t, seenWithin, func() error {
+		shop.Await(t, within, func() error {
 			answer := customer.Get(path)
 			if answer.Status != http.StatusOK {
 				return fmt.Errorf("%s", answer)
@@ -151,15 +151,16 @@ func TestTheLifeOfAProduct(t *testing.T) {
 			return check(shop.Want[shop.Product](t, http.StatusOK, answer))
 		})
 	}
-	costs := func(want *shop.Money, discount bool) {
+	costsWithin := func(within time.Duration, want *shop.Money, discount bool) {
 		t.Helper()
-		seen(func(p shop.Product) error {
+		seen(within, func(p shop.Product) error {
 			if (p.SalePrice == nil) != (want == nil) || want != nil && *p.SalePrice != *want || (p.Discount != nil) != discount {
 				return fmt.Errorf("a customer sees %v, %+v; want %v", p.SalePrice, p.Discount, want)
 			}
 			return nil
 		})
 	}
+	costs := func(want *shop.Money, discount bool) { t.Helper(); costsWithin(seenWithin, want, discount) }
 	shop.Want[shop.Product](t, http.StatusOK, patch(bell.ID, map[string]any{"status": "active", "price": shop.Euro(2000)}, `If-Match: "1"`))
 	costs(new(shop.Euro(1000)), true)
 
@@ -184,7 +185,7 @@ func TestTheLifeOfAProduct(t *testing.T) {
 	// One that ends while we look.
 	ends := time.Now().Add(2 * time.Second)
 	shop.Want[shop.Product](t, http.StatusOK, patch(bell.ID, map[string]any{"discount": shop.Discount{Type: "fixed", Value: 2500, EndsAt: &ends}}))
-	costs(nil, false)
+	costsWithin(10*time.Second, nil, false) // its 2 s, the second of the cache, and a busy machine
 	shop.Want[shop.Product](t, http.StatusOK, patch(bell.ID, map[string]any{"discount": shop.Discount{Type: "fixed", Value: 2500}}))
 	costs(new(shop.Euro(0)), true) // never below nothing
 	if removed := shop.Want[shop.Product](t, http.StatusOK, patch(bell.ID, map[string]any{"discount": nil})); removed.Discount != nil {
@@ -216,7 +217,7 @@ func TestTheLifeOfAProduct(t *testing.T) {
 		t.Errorf("the order was changed: %+v", kept.Items)
 	}
 	shop.Want[shop.Product](t, http.StatusOK, patch(bell.ID, map[string]any{"status": "active"}))
-	seen(func(shop.Product) error { return nil })
+	seen(seenWithin, func(shop.Product) error { return nil })
 	wantLedger(t, staff, bell.ID, order.ID)
 }
 
