@@ -88,11 +88,37 @@ func (c Corrections) Alternatives(words []string) [][]string {
 	return all
 }
 
-// Resembling returns the words that resemble a word, the most alike first: those with at least 3 of 10 groups of three letters
-// in common. That finds two swapped letters in a word of six, and is how the database tells it (pg_trgm.similarity_threshold).
+// Slippable reports whether a word is so short that one slip leaves less of it than Resembling asks for otherwise: of "lomp" and
+// "lamp" only two of eight groups of letters are the same.
+func Slippable(word string) bool { return utf8.RuneCountInString(word) <= maxSlippable }
+
+// maxSlippable is how long such a word is; in one of six letters two that are swapped leave enough.
+const maxSlippable = 5
+
+// slip reports whether one letter that is missing, too much, wrong or swapped with its neighbour is all that tells two words
+// apart. The first letter is not mistaken: with it the database finds those that may be meant.
+func slip(word, other string) bool {
+	a, b := []rune(word), []rune(other)
+	begin := 0
+	for begin < min(len(a), len(b)) && a[begin] == b[begin] {
+		begin++
+	}
+	if begin == 0 {
+		return false
+	}
+	for a, b = a[begin:], b[begin:]; len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1]; {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return max(len(a), len(b)) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+}
+
+// Resembling returns the words that resemble a word, the most alike first: for short ones those that are one slip away, then
+// those with at least 3 of 10 groups of three letters in common, which is how the database tells it
+// (pg_trgm.similarity_threshold).
 func Resembling(word string, vocabulary iter.Seq[string], limit int) []string {
 	type candidate struct {
 		word          string
+		slip          bool
 		common, union int
 	}
 	var (
@@ -106,11 +132,18 @@ func Resembling(word string, vocabulary iter.Seq[string], limit int) []string {
 				common++
 			}
 		}
-		if union := len(wanted) + len(theirs) - common; 10*common >= 3*union {
-			found = append(found, candidate{other, common, union})
+		union, near := len(wanted)+len(theirs)-common, Slippable(word) && slip(word, other)
+		if near || 10*common >= 3*union {
+			found = append(found, candidate{other, near, common, union})
 		}
 	}
 	slices.SortFunc(found, func(a, b candidate) int {
+		if a.slip != b.slip {
+			if a.slip {
+				return -1
+			}
+			return 1
+		}
 		return cmp.Or(cmp.Compare(b.common*a.union, a.common*b.union), strings.Compare(a.word, b.word))
 	})
 	var words []string

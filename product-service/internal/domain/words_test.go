@@ -33,6 +33,11 @@ func TestResembling(t *testing.T) {
 		"keybord":  {"keyboard", "keyboards"}, // a letter lost
 		"kyeboard": {"keyboard"},              // two letters swapped
 		"kettel":   {"kettle"},
+		"lomp":     {"lamp"}, // short, and a letter wrong
+		"lapm":     {"lamp"}, // swapped
+		"lammp":    {"lamp", "lamps"},
+		"laxy":     nil,
+		"almp":     nil, // nobody mistakes the first letter
 		"lamp":     {"lamp", "lamps"}, // and no camp
 		"zzzz":     nil,
 	} {

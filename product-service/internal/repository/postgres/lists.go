@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -430,6 +431,14 @@ func (l *list) collect(ctx context.Context, sql string) ([]hit, error) {
 
 func all(conditions []string) string { return strings.Join(conditions, " AND ") }
 
+const (
+	similar = `SELECT word FROM words WHERE word % $1`
+	// slips are the words that begin with the same letter and are about as long: a thousand of the twenty thousand that a large
+	// catalogue has.
+	slips = `SELECT word FROM words WHERE word >= left($1, 1) COLLATE "C" AND word < (left($1, 1) || chr(1114111)) COLLATE "C"
+		AND char_length(word) BETWEEN char_length($1) - 1 AND char_length($1) + 1`
+)
+
 // Corrections implements usecase.ProductReader.
 func (s *Store) Corrections(ctx context.Context, words []string) (_ domain.Corrections, err error) {
 	defer translate(&err)
@@ -444,10 +453,18 @@ func (s *Store) Corrections(ctx context.Context, words []string) (_ domain.Corre
 		return nil, fmt.Errorf("look for words: %w", err)
 	}
 	return domain.Correct(unknown, func(word string, limit int) ([]string, error) {
-		rows, err := s.pool.Query(ctx, `SELECT word FROM words WHERE word % $1 ORDER BY similarity(word, $1) DESC, word LIMIT $2`, word, limit)
+		find := similar
+		if domain.Slippable(word) {
+			find += ` UNION ` + slips
+		}
+		rows, err := s.pool.Query(ctx, find, word)
 		if err != nil {
 			return nil, fmt.Errorf("look for similar words: %w", err)
 		}
-		return pgx.CollectRows(rows, pgx.RowTo[string])
+		candidates, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return nil, fmt.Errorf("look for similar words: %w", err)
+		}
+		return domain.Resembling(word, slices.Values(candidates), limit), nil
 	})
 }

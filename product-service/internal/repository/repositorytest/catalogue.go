@@ -266,6 +266,8 @@ func search(t *testing.T, s Store) {
 		"keybord":             {"KB-75"}, // a letter lost
 		"kyeboard":            {"KB-75"}, // two letters swapped
 		"mechanicl keybord":   {"KB-75"},
+		"chiar":               {"CH-1"}, // a short word
+		"lptop":               {"LAP-15", "SLV"},
 		"keybord KB-75":       {"KB-75"},
 		"cafe":                {"CH-1"}, // without its mark
 		"Café":                {"CH-1"},
