@@ -176,6 +176,7 @@ type cancelOrderInput struct {
 
 type payOrderInput struct {
 	ByID
+	IfMatch
 	Key
 	Body struct {
 		Method string `json:"method" enum:"card,cash_on_delivery" example:"card"`
@@ -323,9 +324,13 @@ func (s *Server) cancelOrder(ctx context.Context, in *cancelOrderInput) (*orderO
 }
 
 func (s *Server) payOrder(ctx context.Context, in *payOrderInput) (*orderOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
 	answer, err := s.services.Orders.PayOrder(ctx, &orderv1.PayOrderRequest{
 		OrderId: in.ID, PaymentMethod: paymentMethod(in.Body.Method), PaymentToken: in.Body.Token,
-		IdempotencyKey: in.IdempotencyKey,
+		IdempotencyKey: in.IdempotencyKey, IfVersion: version,
 	})
 	if err != nil {
 		return nil, err

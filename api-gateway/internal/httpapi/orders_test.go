@@ -38,7 +38,7 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 		want                    func() any
 	}{
 		{"POST", "/pay", `{"method":"cash_on_delivery"}`, "PayOrder", 200, true, func() any {
-			return &orderv1.PayOrderRequest{OrderId: orderID, PaymentMethod: orderv1.PaymentMethod_PAYMENT_METHOD_CASH_ON_DELIVERY, IdempotencyKey: "k 1"}
+			return &orderv1.PayOrderRequest{OrderId: orderID, PaymentMethod: orderv1.PaymentMethod_PAYMENT_METHOD_CASH_ON_DELIVERY, IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/cancel", `{"reason":"why not"}`, "CancelOrder", 200, true, func() any {
 			return &orderv1.CancelOrderRequest{OrderId: orderID, Reason: "why not", IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
@@ -47,14 +47,15 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 			return &orderv1.AddOrderItemRequest{OrderId: orderID, ProductId: productID, Quantity: 2, IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/refunds", `{"amount":5,"reason":"late"}`, "RefundOrder", 201, true, func() any {
-			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Reason: "late", IdempotencyKey: "k 1"}
+			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Reason: "late", IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/refunds", `{"amount":{"amount":5,"currency":"EUR"},"reason":"late"}`, "RefundOrder", 201, true, func() any {
-			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Currency: "EUR", Reason: "late", IdempotencyKey: "k 1"}
+			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Currency: "EUR", Reason: "late", IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/refunds", `{"items":[{"item_id":"` + itemID + `","quantity":1}],"reason":"broken","restock":true}`, "RefundOrder", 201, true, func() any {
 			return &orderv1.RefundOrderRequest{
-				OrderId: orderID, Items: []*orderv1.RefundedItem{{ItemId: itemID, Quantity: 1}}, Reason: "broken", Restock: true, IdempotencyKey: "k 1",
+				OrderId: orderID, Items: []*orderv1.RefundedItem{{ItemId: itemID, Quantity: 1}}, Reason: "broken", Restock: true,
+				IfVersion: new(int64(3)), IdempotencyKey: "k 1",
 			}
 		}},
 		{"DELETE", "/items/" + itemID, "", "RemoveOrderItem", 200, false, func() any {
