@@ -144,8 +144,100 @@ func TestPlaceRefuses(t *testing.T) {
 			if diff := cmp.Diff(tc.violations, locations); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
 			}
-			s.untouched(t, wish.Key)
+			if tc.want.Kind != apperr.Conflict { // see TestRefusalsAreKept
+				s.untouched(t, wish.Key)
+			}
+			s.nothingBought(t)
 		})
+	}
+}
+
+// A business refusal is what became of the key, whatever changes meanwhile, like a purchase would be.
+func TestRefusalsAreKept(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		want *apperr.Error
+		// change makes a wish that is refused, and lift takes away what stood in its way.
+		change func(*testing.T, *shop, *usecase.PlaceOrder) (lift func())
+	}{
+		{domain.ErrOutOfStock, func(_ *testing.T, s *shop, _ *usecase.PlaceOrder) func() {
+			s.stock.Set(s.cup, 1)
+			return func() { s.stock.Set(s.cup, pieces) }
+		}},
+		{domain.ErrTotalChanged, func(_ *testing.T, s *shop, w *usecase.PlaceOrder) func() {
+			w.ExpectedTotal = &usecase.ExpectedTotal{Amount: cartTotal - 2, Currency: "EUR"}
+			return func() {
+				s.catalog.Change(s.cup, func(p *usecase.Product) { p.Price = money.MustNew(cupPrice-1, "EUR") })
+			}
+		}},
+		{domain.ErrCouponExhausted, func(t *testing.T, s *shop, w *usecase.PlaceOrder) func() {
+			coupon := s.coupon(t, func(c *domain.CouponTerms) { c.MaxUses = 1 })
+			first := s.withCoupon("")
+			first.Key, first.Items = "first", []usecase.Line{{ProductID: s.gift, Quantity: 1}}
+			o := s.place(t, first).Order
+			w.CouponCode = coupon.Code
+			return func() {
+				if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+					t.Error(err)
+				}
+			}
+		}},
+	} {
+		t.Run(tc.want.Reason, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			wish := s.wish(tokOK)
+			lift := tc.change(t, s, &wish)
+			_, err := s.healthy().Place(s.ctx(t), wish)
+			first := refused(t, err, tc.want)
+			lift()
+			_, err = s.healthy().Place(s.ctx(t), wish)
+			again := refused(t, err, tc.want)
+			if diff := cmp.Diff(first.Violations, again.Violations); diff != "" || again.Attributes[usecase.ReplayedAttribute] != true {
+				t.Errorf("once more: %v, %s", again.Attributes, diff)
+			}
+			other := wish
+			other.ShippingMethod = "express"
+			if _, err := s.healthy().Place(s.ctx(t), other); !errors.Is(err, domain.ErrKeyReused) {
+				t.Errorf("another wish: %v, want %v", err, domain.ErrKeyReused)
+			}
+			wish.Key = "a new one"
+			s.place(t, wish)
+		})
+	}
+}
+
+// While the refusal can't be kept it is not given: the next try might be answered otherwise.
+func TestRefusalThatCantBeKept(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.stock.Set(s.cup, 1)
+	if _, err := s.process(CantReach(errAway, "attempts.Refuse")).Place(s.ctx(t), s.wish(tokOK)); apperr.KindOf(err) != apperr.Unavailable {
+		t.Errorf("error %v, want one that says to try again", err)
+	}
+	s.untouched(t, "key")
+}
+
+// Of tries with one key at once, some find enough in stock and some don't: all are answered as the one that came first.
+func TestRefusalsRaceWithOrders(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := newShop(t)
+		const racers = 10
+		placed, errs := make([]usecase.Placed, racers), make([]error, racers)
+		together(racers, func(i int) {
+			s.stock.Set(s.cup, pick[int64](i%2 == 0, 1, pieces))
+			placed[i], errs[i] = s.healthy().Place(s.ctx(t), s.wish(tokOK))
+		})
+		orders := len(s.orders(t))
+		for i, err := range errs {
+			switch {
+			case err == nil && orders == 1 || errors.Is(err, domain.ErrKeyInProgress):
+			case errors.Is(err, domain.ErrOutOfStock) && orders == 0:
+			default:
+				t.Errorf("of %d orders, try %d is answered %s, %v", orders, i, placed[i].Order.ID, err)
+			}
+		}
 	}
 }
 
