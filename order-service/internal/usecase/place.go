@@ -58,6 +58,11 @@ type Placed struct {
 
 // Place buys. The same wish under the same key has one effect, however often and from wherever it comes.
 func (c *Checkout) Place(ctx context.Context, wish PlaceOrder) (Placed, error) {
+	placed, err := c.place(ctx, wish)
+	return placed, asAsked(err, wish.Items)
+}
+
+func (c *Checkout) place(ctx context.Context, wish PlaceOrder) (Placed, error) {
 	fingerprint, err := wish.fingerprint()
 	if err != nil {
 		return Placed{}, err

@@ -241,6 +241,71 @@ func TestRefusalsRaceWithOrders(t *testing.T) {
 	}
 }
 
+// Lines of one product are one line of the order. What is wrong with it is said of the first of them, and what is wrong with
+// another is not said of them.
+func TestLocationsAreThoseOfTheRequest(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		change func(s *shop, wish *usecase.PlaceOrder)
+		faults func(s *shop) Faults
+		want   []string
+	}{
+		{"out of stock", func(s *shop, _ *usecase.PlaceOrder) { s.stock.Set(s.pot, 1) }, nil, []string{"items[2]"}},
+		{"both out of stock", func(s *shop, _ *usecase.PlaceOrder) { s.stock.Set(s.pot, 1); s.stock.Set(s.cup, 0) }, nil, []string{"items[0]", "items[2]"}},
+		{"not on sale", func(s *shop, _ *usecase.PlaceOrder) {
+			s.catalog.Change(s.pot, func(p *usecase.Product) { p.OnSale = false })
+		}, nil, []string{"items[2].product_id"}},
+		{"too many", func(_ *shop, w *usecase.PlaceOrder) { w.Items[2].Quantity = domain.MaxQuantity }, nil, []string{"items[2].quantity"}},
+		{"too much money", func(s *shop, _ *usecase.PlaceOrder) {
+			s.catalog.Change(s.pot, func(p *usecase.Product) { p.Price = money.MustNew(math.MaxInt64, "EUR") })
+		}, nil, []string{"items[2].quantity"}},
+		{"the last ones lost", func(*shop, *usecase.PlaceOrder) {}, func(s *shop) Faults {
+			return Faults{Before: func(call string) error {
+				if call == "stock.Reserve" {
+					s.stock.Set(s.pot, 1)
+				}
+				return nil
+			}}
+		}, []string{"items[2]"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			wish := s.wish(tokOK)
+			wish.Items = []usecase.Line{
+				{ProductID: s.cup, Quantity: 1}, {ProductID: s.cup, Quantity: 1}, {ProductID: s.pot, Quantity: 2}, {ProductID: s.pot, Quantity: 1},
+			}
+			tc.change(s, &wish)
+			checkout := s.healthy()
+			if tc.faults != nil {
+				checkout = s.process(tc.faults(s))
+			}
+			for _, try := range []string{"at first", "again"} { // also what was kept
+				_, err := checkout.Place(s.ctx(t), wish)
+				var got []string
+				for _, v := range apperr.From(err).Violations {
+					got = append(got, v.Location)
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("%s: %v (-want +got):\n%s", try, err, diff)
+				}
+			}
+			quote, err := s.healthy().Quote(s.ctx(t), usecase.QuoteOrder{UserID: s.customer, Items: wish.Items, ShippingMethod: wish.ShippingMethod})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, o := range quote.Obstacles {
+				got = append(got, o.Location)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("quoted (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestOutOfStockTellsWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
