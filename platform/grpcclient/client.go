@@ -83,6 +83,7 @@ func Dial(o Options) (*Conn, error) {
 			newBreaker(o.Service, o.Timeout, o.Log),
 			bound(o.Timeout),
 			forwardToken,
+			onceWithoutKey,
 		),
 		// gRPC's own longest pause between connection attempts is two minutes: a service would stay away that long after it
 		// is back. With 2 s, all are connected again about when they are noticed to be up.
@@ -178,7 +179,7 @@ var packages = map[string]protoreflect.FullName{
 }
 
 // serviceConfig spreads the calls over all ready replicas, and has those methods tried again that their .proto marks as
-// safe to repeat. What fails for another reason than a replica's absence is never tried again.
+// safe to repeat, but see onceWithoutKey. What fails for another reason than a replica's absence is never tried again.
 func serviceConfig(service string) (string, error) {
 	pkg, ok := packages[service]
 	if !ok {

@@ -137,6 +137,15 @@ func bound(timeout time.Duration) grpc.UnaryClientInterceptor {
 	}
 }
 
+// onceWithoutKey has a request that could have an Idempotency-Key, and has none, sent only once: its method is safe to repeat
+// under a key, and a replica that dies after the effect would otherwise have it twice. gRPC can repeat only what it has kept.
+func onceWithoutKey(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if r, ok := req.(interface{ GetIdempotencyKey() string }); ok && r.GetIdempotencyKey() == "" {
+		opts = append(opts, grpc.MaxRetryRPCBufferSize(0))
+	}
+	return invoke(ctx, method, req, reply, conn, opts...)
+}
+
 // forwardToken sends the user's own token along, which the next service verifies itself. A job has none.
 func forwardToken(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if p, ok := auth.FromContext(ctx); ok && p.Token != "" {

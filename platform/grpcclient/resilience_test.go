@@ -16,6 +16,19 @@ import (
 	cartv1 "shop.example/proto/cart/v1"
 )
 
+// keyed is a request that has room for an Idempotency-Key.
+type keyed struct {
+	*cartv1.SetItemRequest
+	key string
+}
+
+func (k keyed) GetIdempotencyKey() string { return k.key }
+
+// setUnder calls a method that is safe to repeat under a key only.
+func (c client) setUnder(ctx context.Context, key string) error {
+	return c.conn.Invoke(ctx, cartv1.CartService_SetItem_FullMethodName, keyed{&cartv1.SetItemRequest{ProductId: product}, key}, new(cartv1.SetItemResponse))
+}
+
 // A call during which its replica dies may have been done or not.
 func TestOnlySafeMethodsAreTriedAgain(t *testing.T) {
 	t.Parallel()
@@ -29,6 +42,8 @@ func TestOnlySafeMethodsAreTriedAgain(t *testing.T) {
 			_, err := c.SetItem(ctx, &cartv1.SetItemRequest{ProductId: product})
 			return err
 		}, true},
+		{"idempotent under a key, with one", func(c client, ctx context.Context) error { return c.setUnder(ctx, "a key") }, true},
+		{"idempotent under a key, without one", func(c client, ctx context.Context) error { return c.setUnder(ctx, "") }, false},
 		{"unmarked", client.add, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,8 +32,8 @@ type Cart struct {
 	Subtotal   Money      `json:"subtotal"`
 	Currency   string     `json:"currency"`
 	Version    int64      `json:"version"`
-	ExpiresAt  *time.Time `json:"expires_at,omitempty" doc:"Absent for a cart that was never written."`
-	PricesAsOf *time.Time `json:"prices_as_of,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at" doc:"null for a cart that was never written."`
+	PricesAsOf *time.Time `json:"prices_as_of" doc:"null if no prices were asked for."`
 	Stale      bool       `json:"stale,omitempty" doc:"true if the prices are the last known ones."`
 }
 
@@ -126,7 +126,7 @@ func (s *Server) getCart(ctx context.Context, in *CartToken) (*cartOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return cartOf(answer.GetCart()), nil
+	return cartOf(answer.GetCart())
 }
 
 func (s *Server) addCartItem(ctx context.Context, in *addCartItemInput) (*changedCart, error) {
@@ -144,7 +144,7 @@ func (s *Server) addCartItem(ctx context.Context, in *addCartItemInput) (*change
 	if err != nil {
 		return nil, err
 	}
-	return changedCartOf(answer.GetCart(), answer.GetCartToken()), nil
+	return changedCartOf(answer.GetCart(), answer.GetCartToken())
 }
 
 func (s *Server) setCartItem(ctx context.Context, in *setCartItemInput) (*changedCart, error) {
@@ -162,7 +162,7 @@ func (s *Server) setCartItem(ctx context.Context, in *setCartItemInput) (*change
 	if err != nil {
 		return nil, err
 	}
-	return changedCartOf(answer.GetCart(), answer.GetCartToken()), nil
+	return changedCartOf(answer.GetCart(), answer.GetCartToken())
 }
 
 // inCartOrNew writes to the cart of a token or, if that is no more, to a new one: the guest who signed in with a cart goes on
@@ -192,7 +192,7 @@ func (s *Server) removeCartItem(ctx context.Context, in *removeCartItemInput) (*
 	if err != nil {
 		return nil, err
 	}
-	return cartOf(answer.GetCart()), nil
+	return cartOf(answer.GetCart())
 }
 
 func (s *Server) clearCart(ctx context.Context, in *clearCartInput) (*noOutput, error) {
@@ -209,15 +209,20 @@ func (s *Server) mergeCart(ctx context.Context, in *mergeCartInput) (*cartOutput
 	if err != nil {
 		return nil, err
 	}
-	return cartOf(answer.GetCart()), nil
+	return cartOf(answer.GetCart())
 }
 
-func cartOf(c *cartv1.Cart) *cartOutput {
-	return &cartOutput{ETag: etag(c.GetVersion()), Body: cartBody(c)}
+// cartOf answers with a cart, whose prices change without its version.
+func cartOf(c *cartv1.Cart) (*cartOutput, error) {
+	body := cartBody(c)
+	tag, err := etagOf(body.Version, body)
+	return &cartOutput{ETag: tag, Body: body}, err
 }
 
-func changedCartOf(c *cartv1.Cart, token string) *changedCart {
-	return &changedCart{ETag: etag(c.GetVersion()), CartToken: token, Body: cartBody(c)}
+func changedCartOf(c *cartv1.Cart, token string) (*changedCart, error) {
+	body := cartBody(c)
+	tag, err := etagOf(body.Version, body)
+	return &changedCart{ETag: tag, CartToken: token, Body: body}, err
 }
 
 func cartBody(c *cartv1.Cart) Cart {

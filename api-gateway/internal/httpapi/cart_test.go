@@ -51,7 +51,7 @@ func TestGuestsBringTheirToken(t *testing.T) {
 		if a.header.Get("X-Cart-Token") != c.token || a.status >= 300 || a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d, %v", c.rpc, a.status, a.header)
 		}
-		if a.status == http.StatusOK && a.header.Get("ETag") != `"3"` {
+		if a.status == http.StatusOK && !strings.HasPrefix(a.header.Get("ETag"), `"3-`) {
 			t.Errorf("%s: ETag %q", c.rpc, a.header.Get("ETag"))
 		}
 		if strings.Contains(a.body, `"new"`) || strings.Contains(a.body, `"same"`) {
@@ -89,7 +89,7 @@ func TestMergeCart(t *testing.T) {
 	s.on("MergeCart", &cartv1.MergeCartResponse{Cart: &cartv1.Cart{Version: 9}})
 	const path, body = "/api/v1/cart/merge", `{"cart_token":"guest"}`
 	a := s.as(t, auth.Customer, "POST", path, body)
-	if a.status != http.StatusOK || a.header.Get("ETag") != `"9"` || asked[*cartv1.MergeCartRequest](t, s, "MergeCart").GetCartToken() != "guest" {
+	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("ETag"), `"9-`) || asked[*cartv1.MergeCartRequest](t, s, "MergeCart").GetCartToken() != "guest" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	s.call(t, "POST", path, body, "X-Cart-Token: guest").mustBeProblem(t, http.StatusUnauthorized, "unauthenticated")

@@ -19,8 +19,14 @@ const (
 	privateCaching = "private, no-cache"
 )
 
-// etag is the strong entity tag of a version.
+// etag is the strong entity tag of a version, for what changes with it only.
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// etagOf is the strong entity tag of what changes without its version, too: the digest behind the version says how it reads now.
+func etagOf(version int64, body any) (string, error) {
+	r, err := represent(body, &version)
+	return r.tag, err
+}
 
 // location is where a new resource can be read.
 func locationOf(collection, id string) string { return base + "/" + collection + "/" + id }

@@ -109,7 +109,8 @@ func (s *Server) createCoupon(ctx context.Context, in *createCouponInput) (*crea
 		return nil, err
 	}
 	c := couponOf(answer.GetCoupon())
-	return &created[Coupon]{Location: locationOf("coupons", c.ID), ETag: etag(c.Version), Body: c}, nil
+	tag, err := etagOf(c.Version, c)
+	return &created[Coupon]{Location: locationOf("coupons", c.ID), ETag: tag, Body: c}, err
 }
 
 func (s *Server) getCoupon(ctx context.Context, in *ByID) (*changed[Coupon], error) {
@@ -117,8 +118,7 @@ func (s *Server) getCoupon(ctx context.Context, in *ByID) (*changed[Coupon], err
 	if err != nil {
 		return nil, err
 	}
-	c := couponOf(answer.GetCoupon())
-	return &changed[Coupon]{ETag: etag(c.Version), Body: c}, nil
+	return changedCoupon(answer.GetCoupon())
 }
 
 func (s *Server) updateCoupon(ctx context.Context, in *updateCouponInput) (*changed[Coupon], error) {
@@ -150,8 +150,7 @@ func (s *Server) updateCoupon(ctx context.Context, in *updateCouponInput) (*chan
 	if err != nil {
 		return nil, err
 	}
-	c := couponOf(answer.GetCoupon())
-	return &changed[Coupon]{ETag: etag(c.Version), Body: c}, nil
+	return changedCoupon(answer.GetCoupon())
 }
 
 func (s *Server) deleteCoupon(ctx context.Context, in *deleteCouponInput) (*noOutput, error) {
@@ -161,6 +160,13 @@ func (s *Server) deleteCoupon(ctx context.Context, in *deleteCouponInput) (*noOu
 	}
 	_, err = s.services.Coupons.DeleteCoupon(ctx, &orderv1.DeleteCouponRequest{CouponId: in.ID, IfVersion: version})
 	return &noOutput{}, err
+}
+
+// changedCoupon answers with a coupon, whose uses change without its version.
+func changedCoupon(coupon *orderv1.Coupon) (*changed[Coupon], error) {
+	c := couponOf(coupon)
+	tag, err := etagOf(c.Version, c)
+	return &changed[Coupon]{ETag: tag, Body: c}, err
 }
 
 func couponStatus(name string) orderv1.CouponStatus {

@@ -21,6 +21,7 @@ type setOrderStatusInput struct {
 
 type refundOrderInput struct {
 	ByID
+	IfMatch
 	Key
 	Body struct {
 		Amount  Sum            `json:"amount,omitempty" doc:"Minor units of the order's currency, or money in it. It or items, or neither: then all that is left."`
@@ -37,7 +38,7 @@ func (s *Server) registerOrderKeeping() {
 		Summary: "Move an order on", Tags: tags,
 		Description: "Along `pending`, `confirmed`, `processing`, `shipped`, `delivered`; anything else is 409 `invalid_transition`, and so is " +
 			"`confirmed`, which a payment does. `cancelled` does what `/cancel` does; `refunded`, of a delivered order, gives back all the " +
-			"money that is left. The status that the order has changes nothing.",
+			"money that is left. The status that the order has is no step either.",
 		Metadata: map[string]any{metaExample: exampleShippedOrder, metaTimeout: checkoutTimeout},
 	}, s.setOrderStatus, "invalid_transition", "order_busy", "not_refundable", "refund_exceeds_payment", "refund_failed")
 	register(s, huma.Operation{
@@ -67,8 +68,13 @@ func (s *Server) setOrderStatus(ctx context.Context, in *setOrderStatusInput) (*
 }
 
 func (s *Server) refundOrder(ctx context.Context, in *refundOrderInput) (*placeOrderOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
 	answer, err := s.services.Orders.RefundOrder(ctx, &orderv1.RefundOrderRequest{
-		OrderId: in.ID, Amount: in.Body.Amount.Minor, Currency: in.Body.Amount.Currency, Reason: in.Body.Reason, Restock: in.Body.Restock, IdempotencyKey: in.IdempotencyKey,
+		OrderId: in.ID, Amount: in.Body.Amount.Minor, Currency: in.Body.Amount.Currency, Reason: in.Body.Reason, Restock: in.Body.Restock,
+		IdempotencyKey: in.IdempotencyKey, IfVersion: version,
 		Items: convertAll(in.Body.Items, func(i RefundedItem) *orderv1.RefundedItem {
 			return &orderv1.RefundedItem{ItemId: i.ItemID, Quantity: i.Quantity}
 		}),

@@ -21,8 +21,20 @@ type ShippingMethod struct {
 	MaxDays int32  `json:"max_days"`
 }
 
-// ShippingAddress is where an order goes.
+// ShippingAddress is where an order goes. What it does not have is empty.
 type ShippingAddress struct {
+	Recipient  string `json:"recipient"`
+	Line1      string `json:"line1"`
+	Line2      string `json:"line2"`
+	City       string `json:"city"`
+	Region     string `json:"region"`
+	PostalCode string `json:"postal_code"`
+	Country    string `json:"country" doc:"ISO 3166-1 alpha-2."`
+	Phone      string `json:"phone"`
+}
+
+// RequestedAddress is where a client wants an order to go.
+type RequestedAddress struct {
 	Recipient  string `json:"recipient" minLength:"1" maxLength:"200" example:"Ada Lovelace"`
 	Line1      string `json:"line1" minLength:"1" maxLength:"200" example:"12 St James's Square"`
 	Line2      string `json:"line2,omitempty" maxLength:"200"`
@@ -33,7 +45,7 @@ type ShippingAddress struct {
 	Phone      string `json:"phone,omitempty" maxLength:"40"`
 }
 
-func (a *ShippingAddress) proto() *orderv1.Address {
+func (a *RequestedAddress) proto() *orderv1.Address {
 	if a == nil {
 		return nil
 	}
@@ -102,7 +114,7 @@ type Order struct {
 	Currency        string          `json:"currency"`
 	ShippingAddress ShippingAddress `json:"shipping_address"`
 	ShippingMethod  string          `json:"shipping_method"`
-	CouponCode      string          `json:"coupon_code,omitempty"`
+	CouponCode      string          `json:"coupon_code" doc:"Empty without a coupon."`
 	Tracking        string          `json:"tracking,omitempty" doc:"Where the parcel can be followed; absent before it ships."`
 	Payment         OrderPayment    `json:"payment"`
 	Refunds         []Refund        `json:"refunds,omitempty" doc:"What was given back; absent if nothing was."`
@@ -127,13 +139,13 @@ type PaymentChoice struct {
 type placeOrderInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" required:"true" maxLength:"255" example:"9f1c2b7e-order-1" doc:"1 to 255 printable characters. The same key and body answer the first result again, for 24 hours."`
 	Body           struct {
-		Items           []RequestedItem  `json:"items,omitempty" minItems:"1" maxItems:"100" doc:"The cart unless given."`
-		AddressID       string           `json:"address_id,omitempty" format:"uuid" minLength:"36" maxLength:"36" doc:"Of my address book. It or shipping_address is needed, not both."`
-		ShippingAddress *ShippingAddress `json:"shipping_address,omitempty"`
-		ShippingMethod  string           `json:"shipping_method" minLength:"1" maxLength:"50" example:"standard"`
-		Payment         PaymentChoice    `json:"payment"`
-		CouponCode      string           `json:"coupon_code,omitempty" maxLength:"50"`
-		ExpectedTotal   *Money           `json:"expected_total,omitempty" example:"{\"amount\":4488,\"currency\":\"EUR\"}" doc:"The order is refused if its total is another one."`
+		Items           []RequestedItem   `json:"items,omitempty" minItems:"1" maxItems:"100" doc:"The cart unless given."`
+		AddressID       string            `json:"address_id,omitempty" format:"uuid" minLength:"36" maxLength:"36" doc:"Of my address book. It or shipping_address is needed, not both."`
+		ShippingAddress *RequestedAddress `json:"shipping_address,omitempty"`
+		ShippingMethod  string            `json:"shipping_method" minLength:"1" maxLength:"50" example:"standard"`
+		Payment         PaymentChoice     `json:"payment"`
+		CouponCode      string            `json:"coupon_code,omitempty" maxLength:"50"`
+		ExpectedTotal   *Money            `json:"expected_total,omitempty" example:"{\"amount\":4488,\"currency\":\"EUR\"}" doc:"The order is refused if its total is another one."`
 	} `nameHint:"NewOrder"`
 }
 
@@ -176,6 +188,7 @@ type cancelOrderInput struct {
 
 type payOrderInput struct {
 	ByID
+	IfMatch
 	Key
 	Body struct {
 		Method string `json:"method" enum:"card,cash_on_delivery" example:"card"`
@@ -323,9 +336,13 @@ func (s *Server) cancelOrder(ctx context.Context, in *cancelOrderInput) (*orderO
 }
 
 func (s *Server) payOrder(ctx context.Context, in *payOrderInput) (*orderOutput, error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
 	answer, err := s.services.Orders.PayOrder(ctx, &orderv1.PayOrderRequest{
 		OrderId: in.ID, PaymentMethod: paymentMethod(in.Body.Method), PaymentToken: in.Body.Token,
-		IdempotencyKey: in.IdempotencyKey,
+		IdempotencyKey: in.IdempotencyKey, IfVersion: version,
 	})
 	if err != nil {
 		return nil, err

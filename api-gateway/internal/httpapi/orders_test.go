@@ -13,6 +13,7 @@ import (
 
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
+	cartv1 "shop.example/proto/cart/v1"
 	moneyv1 "shop.example/proto/money/v1"
 	orderv1 "shop.example/proto/order/v1"
 )
@@ -38,7 +39,7 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 		want                    func() any
 	}{
 		{"POST", "/pay", `{"method":"cash_on_delivery"}`, "PayOrder", 200, true, func() any {
-			return &orderv1.PayOrderRequest{OrderId: orderID, PaymentMethod: orderv1.PaymentMethod_PAYMENT_METHOD_CASH_ON_DELIVERY, IdempotencyKey: "k 1"}
+			return &orderv1.PayOrderRequest{OrderId: orderID, PaymentMethod: orderv1.PaymentMethod_PAYMENT_METHOD_CASH_ON_DELIVERY, IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/cancel", `{"reason":"why not"}`, "CancelOrder", 200, true, func() any {
 			return &orderv1.CancelOrderRequest{OrderId: orderID, Reason: "why not", IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
@@ -47,14 +48,15 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 			return &orderv1.AddOrderItemRequest{OrderId: orderID, ProductId: productID, Quantity: 2, IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/refunds", `{"amount":5,"reason":"late"}`, "RefundOrder", 201, true, func() any {
-			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Reason: "late", IdempotencyKey: "k 1"}
+			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Reason: "late", IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/refunds", `{"amount":{"amount":5,"currency":"EUR"},"reason":"late"}`, "RefundOrder", 201, true, func() any {
-			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Currency: "EUR", Reason: "late", IdempotencyKey: "k 1"}
+			return &orderv1.RefundOrderRequest{OrderId: orderID, Amount: new(int64(5)), Currency: "EUR", Reason: "late", IfVersion: new(int64(3)), IdempotencyKey: "k 1"}
 		}},
 		{"POST", "/refunds", `{"items":[{"item_id":"` + itemID + `","quantity":1}],"reason":"broken","restock":true}`, "RefundOrder", 201, true, func() any {
 			return &orderv1.RefundOrderRequest{
-				OrderId: orderID, Items: []*orderv1.RefundedItem{{ItemId: itemID, Quantity: 1}}, Reason: "broken", Restock: true, IdempotencyKey: "k 1",
+				OrderId: orderID, Items: []*orderv1.RefundedItem{{ItemId: itemID, Quantity: 1}}, Reason: "broken", Restock: true,
+				IfVersion: new(int64(3)), IdempotencyKey: "k 1",
 			}
 		}},
 		{"DELETE", "/items/" + itemID, "", "RemoveOrderItem", 200, false, func() any {
@@ -97,6 +99,52 @@ func TestWhatIsDoneWithAnOrder(t *testing.T) {
 	a.mustBeProblem(t, 422, "validation_failed")
 	if diff := cmp.Diff([]string{"body.token"}, a.locations()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestBareOrder shows all that the contract gives an order, also where there is nothing.
+func TestBareOrder(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.on("GetOrder", &orderv1.GetOrderResponse{Order: &orderv1.Order{Id: orderID, Currency: "EUR", ShippingAddress: &orderv1.Address{Recipient: "Ada"}}})
+	a := s.as(t, auth.Customer, "GET", "/api/v1/orders/"+orderID, "")
+	address := map[string]any{
+		"recipient": "Ada", "line1": "", "line2": "", "city": "", "region": "", "postal_code": "", "country": "", "phone": "",
+	}
+	if diff := cmp.Diff(address, a.json["shipping_address"]); diff != "" || a.json["coupon_code"] != "" {
+		t.Errorf("coupon_code %v, shipping_address (-want +got):\n%s", a.json["coupon_code"], diff)
+	}
+}
+
+// TestTagsOfWhatChangesByItself gives what reads otherwise another strong tag, though its version is the same. If-Match looks at
+// the version only.
+func TestTagsOfWhatChangesByItself(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	coupon := &orderv1.Coupon{Id: itemID, Version: 2}
+	cart := &cartv1.Cart{Currency: "EUR", Version: 2, Subtotal: &moneyv1.Money{Currency: "EUR"}}
+	s.on("GetCoupon", &orderv1.GetCouponResponse{Coupon: coupon})
+	s.on("GetCart", &cartv1.GetCartResponse{Cart: cart})
+	s.on("DeleteCoupon", &orderv1.DeleteCouponResponse{})
+	for path, change := range map[string]func(){
+		"/api/v1/coupons/" + itemID: func() { coupon.Uses++ },
+		"/api/v1/cart":              func() { cart.Subtotal.Amount++ },
+	} {
+		tag := func() string { return s.as(t, auth.Admin, "GET", path, "").header.Get("ETag") }
+		before := tag()
+		if again := tag(); again != before {
+			t.Errorf("%s: nothing has changed, but %s is now %s", path, before, again)
+		}
+		change()
+		if after := tag(); after == before || !strings.HasPrefix(after, `"2-`) {
+			t.Errorf("%s: ETag %s before and %s after", path, before, after)
+		}
+		if a := s.as(t, auth.Admin, "DELETE", "/api/v1/coupons/"+itemID, "", "If-Match: "+before); a.status != 204 {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+		if in := asked[*orderv1.DeleteCouponRequest](t, s, "DeleteCoupon"); in.GetIfVersion() != 2 {
+			t.Errorf("%s: the service is asked for %v", path, in)
+		}
 	}
 }
 
@@ -172,7 +220,7 @@ func TestCouponsOfAdmins(t *testing.T) {
 	s.on("DeleteCoupon", &orderv1.DeleteCouponResponse{})
 	a := s.as(t, auth.Admin, "POST", "/api/v1/coupons", `{"code":"spring","type":"free_shipping","max_uses":3,"ends_at":null}`)
 	want := map[string]any{"id": itemID, "code": "SPRING", "type": "free_shipping", "value": 0.0, "max_uses": 3.0, "uses": 1.0, "status": "active", "version": 2.0}
-	if diff := cmp.Diff(want, a.json); diff != "" || a.status != 201 || a.header.Get("ETag") != `"2"` || a.header.Get("Location") != "/api/v1/coupons/"+itemID {
+	if diff := cmp.Diff(want, a.json); diff != "" || a.status != 201 || !strings.HasPrefix(a.header.Get("ETag"), `"2-`) || a.header.Get("Location") != "/api/v1/coupons/"+itemID {
 		t.Errorf("%d %v %s", a.status, a.header, diff)
 	}
 	one := "/api/v1/coupons/" + itemID

@@ -42,12 +42,12 @@ type item struct {
 type address struct {
 	Recipient  string `json:"recipient"`
 	Line1      string `json:"line1"`
-	Line2      string `json:"line2,omitempty"`
+	Line2      string `json:"line2"`
 	City       string `json:"city"`
-	Region     string `json:"region,omitempty"`
-	PostalCode string `json:"postal_code,omitempty"`
+	Region     string `json:"region"`
+	PostalCode string `json:"postal_code"`
 	Country    string `json:"country"`
-	Phone      string `json:"phone,omitempty"`
+	Phone      string `json:"phone"`
 }
 
 type payment struct {
@@ -93,7 +93,7 @@ type order struct {
 	Currency        string         `json:"currency"`
 	ShippingAddress address        `json:"shipping_address"`
 	ShippingMethod  string         `json:"shipping_method"`
-	CouponCode      string         `json:"coupon_code,omitempty"`
+	CouponCode      string         `json:"coupon_code"`
 	Tracking        string         `json:"tracking,omitempty"`
 	Payment         payment        `json:"payment"`
 	Refunds         []refund       `json:"refunds,omitempty"`

@@ -33,6 +33,11 @@ func (s attempts) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt,
 	return through(s.at, o.ID(), "Begin", func() (usecase.Lease, error) { return s.AttemptStore.Begin(ctx, o, a, keep, settleAt) })
 }
 
+func (s attempts) Refuse(ctx context.Context, a usecase.Attempt) error {
+	s.at.claim(a.Key, a.OrderID)
+	return throughDo(s.at, a.OrderID, "Refuse", func() error { return s.AttemptStore.Refuse(ctx, a) })
+}
+
 type keys struct {
 	usecase.KeyStore
 	at     *Points

@@ -88,14 +88,19 @@ func TestOneDestination(t *testing.T) {
 // untouched checks that a refused wish has left nothing: no order, no promise, and a key that can be used.
 func (s *shop) untouched(t *testing.T, key string) {
 	t.Helper()
+	s.nothingBought(t)
+	if _, err := s.store.FindAttempt(t.Context(), s.customer, key); !errors.Is(err, usecase.ErrNoAttempt) {
+		t.Errorf("the key: %v, want %v", err, usecase.ErrNoAttempt)
+	}
+}
+
+func (s *shop) nothingBought(t *testing.T) {
+	t.Helper()
 	if n := len(s.orders(t)); n != 0 {
 		t.Errorf("it left %d orders", n)
 	}
 	if s.provider.Calls() != 0 || len(s.stock.Orders()) != 0 {
 		t.Error("it asked for money or pieces")
-	}
-	if _, err := s.store.FindAttempt(t.Context(), s.customer, key); !errors.Is(err, usecase.ErrNoAttempt) {
-		t.Errorf("the key: %v, want %v", err, usecase.ErrNoAttempt)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestCancel(t *testing.T) {
 			if plans := s.store.Plans(); len(plans) != 0 {
 				t.Errorf("still planned: %v", plans)
 			}
-			again, err := s.healthy().Cancel(s.ctx(t), by, usecase.Cancellation{OrderID: id, Reason: "too green", IfVersion: 1})
+			again, err := s.healthy().Cancel(s.ctx(t), by, usecase.Cancellation{OrderID: id, Reason: "too green", IfVersion: new(int64(1))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,10 +78,10 @@ func TestCancelRefuses(t *testing.T) {
 		want error
 	}{
 		{"another customer", stranger, usecase.Cancellation{OrderID: o.ID}, domain.ErrOrderMissing},
-		{"another customer who knows the version", stranger, usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version}, domain.ErrOrderMissing},
+		{"another customer who knows the version", stranger, usecase.Cancellation{OrderID: o.ID, IfVersion: new(o.Version)}, domain.ErrOrderMissing},
 		{"an order that is not", s.principal(), usecase.Cancellation{OrderID: uuid.New()}, domain.ErrOrderMissing},
-		{"an old version", s.principal(), usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version - 1}, domain.ErrVersion},
-		{"a version to come", staff, usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version + 1}, domain.ErrVersion},
+		{"an old version", s.principal(), usecase.Cancellation{OrderID: o.ID, IfVersion: new(o.Version - 1)}, domain.ErrVersion},
+		{"a version to come", staff, usecase.Cancellation{OrderID: o.ID, IfVersion: new(o.Version + 1)}, domain.ErrVersion},
 	} {
 		if _, err := s.healthy().Cancel(s.ctx(t), tc.by, tc.wish); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
@@ -90,7 +90,7 @@ func TestCancelRefuses(t *testing.T) {
 	if got := s.order(t, o.ID); got.Status != domain.Confirmed || got.Version != o.Version {
 		t.Errorf("the order is %s, version %d", got.Status, got.Version)
 	}
-	if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID, IfVersion: o.Version}); err != nil {
+	if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID, IfVersion: new(o.Version)}); err != nil {
 		t.Errorf("the right version: %v", err)
 	}
 }

@@ -58,10 +58,10 @@ func (c *Coupons) Create(ctx context.Context, terms domain.CouponTerms) (domain.
 	return coupon, c.store.AddCoupon(ctx, coupon)
 }
 
-// Update changes the terms of a coupon. ifVersion is the version that the wish is about; 0 for any.
-func (c *Coupons) Update(ctx context.Context, id uuid.UUID, ifVersion int64, change func(*domain.CouponTerms)) (domain.Coupon, error) {
+// Update changes the terms of a coupon. ifVersion is the version that the wish is about; nil for any.
+func (c *Coupons) Update(ctx context.Context, id uuid.UUID, ifVersion *int64, change func(*domain.CouponTerms)) (domain.Coupon, error) {
 	return c.store.UpdateCoupon(ctx, id, func(coupon *domain.Coupon) error {
-		if ifVersion != 0 && ifVersion != coupon.Version {
+		if stale(ifVersion, coupon.Version) {
 			return domain.ErrCouponVersion
 		}
 		terms := coupon.CouponTerms
@@ -71,9 +71,9 @@ func (c *Coupons) Update(ctx context.Context, id uuid.UUID, ifVersion int64, cha
 }
 
 // Delete ends a coupon. Orders that used it keep their discount.
-func (c *Coupons) Delete(ctx context.Context, id uuid.UUID, ifVersion int64) error {
+func (c *Coupons) Delete(ctx context.Context, id uuid.UUID, ifVersion *int64) error {
 	_, err := c.store.UpdateCoupon(ctx, id, func(coupon *domain.Coupon) error {
-		if ifVersion != 0 && ifVersion != coupon.Version {
+		if stale(ifVersion, coupon.Version) {
 			return domain.ErrCouponVersion
 		}
 		coupon.Delete(c.now())

@@ -127,7 +127,7 @@ func (c *Checkout) ask(ctx context.Context, wish PlaceOrder) (answers, error) {
 
 // lines returns what to buy: the wished lines, or what is in the cart of the user of the context.
 func (c *Checkout) lines(ctx context.Context, wished []Line) ([]Line, error) {
-	lines := merge(wished)
+	lines, _ := merge(wished)
 	if len(lines) == 0 {
 		var err error
 		if lines, err = c.carts.Lines(ctx); err != nil {
@@ -174,21 +174,6 @@ func (c *Checkout) checkUser(ctx context.Context, userID uuid.UUID) error {
 	default:
 		return nil
 	}
-}
-
-// merge adds up what is asked for of one product, as a cart does.
-func merge(lines []Line) []Line {
-	var merged []Line
-	at := make(map[uuid.UUID]int, len(lines))
-	for _, l := range lines {
-		if i, ok := at[l.ProductID]; ok {
-			merged[i].Quantity += l.Quantity
-			continue
-		}
-		at[l.ProductID] = len(merged)
-		merged = append(merged, l)
-	}
-	return merged
 }
 
 // pricedLines are lines at today's prices.

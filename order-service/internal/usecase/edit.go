@@ -22,8 +22,8 @@ type AddItem struct {
 	OrderID   uuid.UUID
 	ProductID uuid.UUID
 	Quantity  int64
-	// IfVersion is the version that the wish is about; 0 for any.
-	IfVersion int64 `json:"-"`
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64 `json:"-"`
 }
 
 // AddItem adds pieces of a product to a pending order of the caller's, at today's price, or says why not: then the order and
@@ -100,8 +100,8 @@ func (c *Checkout) reserveItem(ctx context.Context, order *domain.Order, lease L
 type RemoveItem struct {
 	OrderID uuid.UUID
 	ItemID  uuid.UUID
-	// IfVersion is the version that the wish is about; 0 for any.
-	IfVersion int64
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64
 }
 
 // RemoveItem removes a line of a pending order of the caller's. Its pieces go back before it returns if they can, else soon
@@ -126,11 +126,11 @@ func (c *Checkout) RemoveItem(ctx context.Context, caller auth.Principal, wish R
 }
 
 // mayEdit says why somebody may not edit an order, if so.
-func (c *Checkout) mayEdit(o *domain.Order, caller auth.Principal, ifVersion int64) error {
+func (c *Checkout) mayEdit(o *domain.Order, caller auth.Principal, ifVersion *int64) error {
 	switch {
 	case !o.VisibleTo(caller.UserID, false):
 		return domain.ErrOrderMissing
-	case ifVersion != 0 && ifVersion != o.Snapshot().Version:
+	case stale(ifVersion, o.Snapshot().Version):
 		return domain.ErrVersion
 	default:
 		return o.Editable(c.now())

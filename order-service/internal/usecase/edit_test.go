@@ -98,7 +98,7 @@ func TestEditItems(t *testing.T) {
 		t.Fatalf("%d lines, %v", len(after.Items), err)
 	}
 	s.follows(t, order.ID)
-	after, err = s.healthy().RemoveItem(s.ctx(t), s.principal(), usecase.RemoveItem{OrderID: order.ID, ItemID: after.Items[1].ID, IfVersion: after.Version})
+	after, err = s.healthy().RemoveItem(s.ctx(t), s.principal(), usecase.RemoveItem{OrderID: order.ID, ItemID: after.Items[1].ID, IfVersion: new(after.Version)})
 	if err != nil || len(after.Items) != 2 || after.Total.Amount() != 5000+shippingC {
 		t.Fatalf("%+v, %v", after, err)
 	}
@@ -148,11 +148,11 @@ func TestEditRefuses(t *testing.T) {
 			return err
 		}, domain.ErrOrderMissing, ""},
 		{"an old version", ok, func(ctx context.Context, s *shop, c *usecase.Checkout, o domain.Snapshot) error {
-			_, err := c.AddItem(ctx, s.principal(), usecase.AddItem{OrderID: o.ID, ProductID: s.cup, Quantity: 1, IfVersion: o.Version + 1})
+			_, err := c.AddItem(ctx, s.principal(), usecase.AddItem{OrderID: o.ID, ProductID: s.cup, Quantity: 1, IfVersion: new(o.Version + 1)})
 			return err
 		}, domain.ErrVersion, ""},
 		{"an old version of a removal", ok, func(ctx context.Context, s *shop, c *usecase.Checkout, o domain.Snapshot) error {
-			_, err := c.RemoveItem(ctx, s.principal(), usecase.RemoveItem{OrderID: o.ID, ItemID: o.Items[0].ID, IfVersion: o.Version + 1})
+			_, err := c.RemoveItem(ctx, s.principal(), usecase.RemoveItem{OrderID: o.ID, ItemID: o.Items[0].ID, IfVersion: new(o.Version + 1)})
 			return err
 		}, domain.ErrVersion, ""},
 		{"a line that is not there", ok, func(ctx context.Context, s *shop, c *usecase.Checkout, o domain.Snapshot) error {

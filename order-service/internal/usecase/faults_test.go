@@ -139,6 +139,10 @@ func (s faultyAttempts) Begin(ctx context.Context, o *domain.Order, a usecase.At
 	return through(ctx, s.Faults, "attempts.Begin", func() (usecase.Lease, error) { return s.to.Begin(ctx, o, a, keep, settleAt) })
 }
 
+func (s faultyAttempts) Refuse(ctx context.Context, a usecase.Attempt) error {
+	return throughDo(ctx, s.Faults, "attempts.Refuse", func() error { return s.to.Refuse(ctx, a) })
+}
+
 type faultyKeys struct {
 	Faults
 	to usecase.KeyStore

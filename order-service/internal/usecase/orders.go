@@ -16,8 +16,10 @@ type Cancellation struct {
 	Key     string `json:"-"`
 	OrderID uuid.UUID
 	Reason  string
-	// IfVersion is the version that the wish is about; 0 for any.
-	IfVersion int64 `json:"-"`
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64 `json:"-"`
+	// AsStep says that it is one along the state machine: an order that is cancelled already is refused.
+	AsStep bool `json:"-"`
 }
 
 // Cancel ends an order of the caller's, or anybody's for staff, as long as it has not shipped. The stock and the money go
@@ -34,10 +36,10 @@ func (c *Checkout) cancel(ctx context.Context, caller auth.Principal, wish Cance
 		if !o.VisibleTo(caller.UserID, caller.IsStaff()) {
 			return Change{}, domain.ErrOrderMissing
 		}
-		if o.Status() == domain.Cancelled {
+		if o.Status() == domain.Cancelled && !wish.AsStep {
 			return Change{}, nil
 		}
-		if wish.IfVersion != 0 && wish.IfVersion != o.Snapshot().Version {
+		if stale(wish.IfVersion, o.Snapshot().Version) {
 			return Change{}, domain.ErrVersion
 		}
 		if err := o.Cancel(caller.UserID, wish.Reason, c.now()); err != nil {
@@ -64,6 +66,8 @@ type PayOrder struct {
 	OrderID uuid.UUID
 	Method  domain.PaymentMethod
 	Token   string
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64 `json:"-"`
 }
 
 // Pay pays a pending order of the caller's. A declined payment leaves it pending, and so does one that was interrupted before
@@ -84,6 +88,9 @@ func (c *Checkout) pay(ctx context.Context, caller auth.Principal, wish PayOrder
 		paid := o.Status() != domain.Pending && o.Status() != domain.Cancelled
 		if resumed = own && (paid || o.PaymentUnderWay()); resumed {
 			return takeOver(o), nil
+		}
+		if stale(wish.IfVersion, o.Snapshot().Version) {
+			return Change{}, domain.ErrVersion
 		}
 		if wish.Method == domain.Card && wish.Token == "" && !o.Free() {
 			return Change{}, apperr.InvalidField("payment.token", "is required to pay by card")

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"shop.example/order-service/internal/domain"
+	"shop.example/platform/apperr"
 )
 
 // PlaceOrder is a customer's wish to buy.
@@ -57,6 +58,11 @@ type Placed struct {
 
 // Place buys. The same wish under the same key has one effect, however often and from wherever it comes.
 func (c *Checkout) Place(ctx context.Context, wish PlaceOrder) (Placed, error) {
+	placed, err := c.place(ctx, wish)
+	return placed, asAsked(err, wish.Items)
+}
+
+func (c *Checkout) place(ctx context.Context, wish PlaceOrder) (Placed, error) {
 	fingerprint, err := wish.fingerprint()
 	if err != nil {
 		return Placed{}, err
@@ -70,24 +76,43 @@ func (c *Checkout) Place(ctx context.Context, wish PlaceOrder) (Placed, error) {
 	}
 	order, err := c.draft(ctx, wish)
 	if err != nil {
-		// What is missing now, the first use of the key may just have bought.
-		if attempt, findErr := c.attempts.FindAttempt(ctx, wish.UserID, wish.Key); findErr == nil {
-			return c.again(ctx, attempt, fingerprint, wish.Token)
-		}
-		return Placed{}, err
+		return c.refuse(ctx, wish, fingerprint, err)
 	}
 	lease, err := c.attempts.Begin(ctx, order, Attempt{
 		ID: order.ID(), UserID: wish.UserID, Key: wish.Key, Fingerprint: fingerprint, OrderID: order.ID(),
 	}, leaseFor, c.now().Add(firstLook))
-	if errors.Is(err, ErrKeyTaken) {
-		if attempt, err = c.attempts.FindAttempt(ctx, wish.UserID, wish.Key); err == nil {
-			return c.again(ctx, attempt, fingerprint, wish.Token)
-		}
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return c.driveFor(ctx, wish.UserID, wish.Key, order, lease, wish.Token)
+	case errors.Is(err, ErrKeyTaken) || apperr.KindOf(err) == apperr.Conflict:
+		return c.refuse(ctx, wish, fingerprint, err)
+	default:
 		return Placed{}, fmt.Errorf("open order: %w", err)
 	}
-	return c.driveFor(ctx, wish.UserID, wish.Key, order, lease, wish.Token)
+}
+
+// refuse answers a wish of which no order was made. A conflict is what became of its key; for any other reason the key stays
+// free. If the key was used meanwhile, what came of that is the answer: what is missing now, it may just have bought.
+func (c *Checkout) refuse(ctx context.Context, wish PlaceOrder, fingerprint string, cause error) (Placed, error) {
+	if apperr.KindOf(cause) == apperr.Conflict {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return Placed{}, fmt.Errorf("make attempt id: %w", err)
+		}
+		err = c.attempts.Refuse(ctx, Attempt{
+			ID: id, UserID: wish.UserID, Key: wish.Key, Fingerprint: fingerprint, OrderID: id, Outcome: &Outcome{Error: apperr.From(cause)},
+		})
+		if err == nil {
+			return Placed{}, cause
+		}
+		if !errors.Is(err, ErrKeyTaken) {
+			return Placed{}, fmt.Errorf("keep the refusal: %w", err)
+		}
+	}
+	if attempt, err := c.attempts.FindAttempt(ctx, wish.UserID, wish.Key); err == nil {
+		return c.again(ctx, attempt, fingerprint, wish.Token)
+	}
+	return Placed{}, cause
 }
 
 // again answers a key that was used before: as the first time if that is over, else by going on with it.

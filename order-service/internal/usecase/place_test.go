@@ -144,7 +144,164 @@ func TestPlaceRefuses(t *testing.T) {
 			if diff := cmp.Diff(tc.violations, locations); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
 			}
-			s.untouched(t, wish.Key)
+			if tc.want.Kind != apperr.Conflict { // see TestRefusalsAreKept
+				s.untouched(t, wish.Key)
+			}
+			s.nothingBought(t)
+		})
+	}
+}
+
+// A business refusal is what became of the key, whatever changes meanwhile, like a purchase would be.
+func TestRefusalsAreKept(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		want *apperr.Error
+		// change makes a wish that is refused, and lift takes away what stood in its way.
+		change func(*testing.T, *shop, *usecase.PlaceOrder) (lift func())
+	}{
+		{domain.ErrOutOfStock, func(_ *testing.T, s *shop, _ *usecase.PlaceOrder) func() {
+			s.stock.Set(s.cup, 1)
+			return func() { s.stock.Set(s.cup, pieces) }
+		}},
+		{domain.ErrTotalChanged, func(_ *testing.T, s *shop, w *usecase.PlaceOrder) func() {
+			w.ExpectedTotal = &usecase.ExpectedTotal{Amount: cartTotal - 2, Currency: "EUR"}
+			return func() {
+				s.catalog.Change(s.cup, func(p *usecase.Product) { p.Price = money.MustNew(cupPrice-1, "EUR") })
+			}
+		}},
+		{domain.ErrCouponExhausted, func(t *testing.T, s *shop, w *usecase.PlaceOrder) func() {
+			coupon := s.coupon(t, func(c *domain.CouponTerms) { c.MaxUses = 1 })
+			first := s.withCoupon("")
+			first.Key, first.Items = "first", []usecase.Line{{ProductID: s.gift, Quantity: 1}}
+			o := s.place(t, first).Order
+			w.CouponCode = coupon.Code
+			return func() {
+				if _, err := s.healthy().Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+					t.Error(err)
+				}
+			}
+		}},
+	} {
+		t.Run(tc.want.Reason, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			wish := s.wish(tokOK)
+			lift := tc.change(t, s, &wish)
+			_, err := s.healthy().Place(s.ctx(t), wish)
+			first := refused(t, err, tc.want)
+			lift()
+			_, err = s.healthy().Place(s.ctx(t), wish)
+			again := refused(t, err, tc.want)
+			if diff := cmp.Diff(first.Violations, again.Violations); diff != "" || again.Attributes[usecase.ReplayedAttribute] != true {
+				t.Errorf("once more: %v, %s", again.Attributes, diff)
+			}
+			other := wish
+			other.ShippingMethod = "express"
+			if _, err := s.healthy().Place(s.ctx(t), other); !errors.Is(err, domain.ErrKeyReused) {
+				t.Errorf("another wish: %v, want %v", err, domain.ErrKeyReused)
+			}
+			wish.Key = "a new one"
+			s.place(t, wish)
+		})
+	}
+}
+
+// While the refusal can't be kept it is not given: the next try might be answered otherwise.
+func TestRefusalThatCantBeKept(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.stock.Set(s.cup, 1)
+	if _, err := s.process(CantReach(errAway, "attempts.Refuse")).Place(s.ctx(t), s.wish(tokOK)); apperr.KindOf(err) != apperr.Unavailable {
+		t.Errorf("error %v, want one that says to try again", err)
+	}
+	s.untouched(t, "key")
+}
+
+// Of tries with one key at once, some find enough in stock and some don't: all are answered as the one that came first.
+func TestRefusalsRaceWithOrders(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := newShop(t)
+		const racers = 10
+		placed, errs := make([]usecase.Placed, racers), make([]error, racers)
+		together(racers, func(i int) {
+			s.stock.Set(s.cup, pick[int64](i%2 == 0, 1, pieces))
+			placed[i], errs[i] = s.healthy().Place(s.ctx(t), s.wish(tokOK))
+		})
+		orders := len(s.orders(t))
+		for i, err := range errs {
+			switch {
+			case err == nil && orders == 1 || errors.Is(err, domain.ErrKeyInProgress):
+			case errors.Is(err, domain.ErrOutOfStock) && orders == 0:
+			default:
+				t.Errorf("of %d orders, try %d is answered %s, %v", orders, i, placed[i].Order.ID, err)
+			}
+		}
+	}
+}
+
+// Lines of one product are one line of the order. What is wrong with it is said of the first of them, and what is wrong with
+// another is not said of them.
+func TestLocationsAreThoseOfTheRequest(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		change func(s *shop, wish *usecase.PlaceOrder)
+		faults func(s *shop) Faults
+		want   []string
+	}{
+		{"out of stock", func(s *shop, _ *usecase.PlaceOrder) { s.stock.Set(s.pot, 1) }, nil, []string{"items[2]"}},
+		{"both out of stock", func(s *shop, _ *usecase.PlaceOrder) { s.stock.Set(s.pot, 1); s.stock.Set(s.cup, 0) }, nil, []string{"items[0]", "items[2]"}},
+		{"not on sale", func(s *shop, _ *usecase.PlaceOrder) {
+			s.catalog.Change(s.pot, func(p *usecase.Product) { p.OnSale = false })
+		}, nil, []string{"items[2].product_id"}},
+		{"too many", func(_ *shop, w *usecase.PlaceOrder) { w.Items[2].Quantity = domain.MaxQuantity }, nil, []string{"items[2].quantity"}},
+		{"too much money", func(s *shop, _ *usecase.PlaceOrder) {
+			s.catalog.Change(s.pot, func(p *usecase.Product) { p.Price = money.MustNew(math.MaxInt64, "EUR") })
+		}, nil, []string{"items[2].quantity"}},
+		{"the last ones lost", func(*shop, *usecase.PlaceOrder) {}, func(s *shop) Faults {
+			return Faults{Before: func(call string) error {
+				if call == "stock.Reserve" {
+					s.stock.Set(s.pot, 1)
+				}
+				return nil
+			}}
+		}, []string{"items[2]"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			wish := s.wish(tokOK)
+			wish.Items = []usecase.Line{
+				{ProductID: s.cup, Quantity: 1}, {ProductID: s.cup, Quantity: 1}, {ProductID: s.pot, Quantity: 2}, {ProductID: s.pot, Quantity: 1},
+			}
+			tc.change(s, &wish)
+			checkout := s.healthy()
+			if tc.faults != nil {
+				checkout = s.process(tc.faults(s))
+			}
+			for _, try := range []string{"at first", "again"} { // also what was kept
+				_, err := checkout.Place(s.ctx(t), wish)
+				var got []string
+				for _, v := range apperr.From(err).Violations {
+					got = append(got, v.Location)
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("%s: %v (-want +got):\n%s", try, err, diff)
+				}
+			}
+			quote, err := s.healthy().Quote(s.ctx(t), usecase.QuoteOrder{UserID: s.customer, Items: wish.Items, ShippingMethod: wish.ShippingMethod})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, o := range quote.Obstacles {
+				got = append(got, o.Location)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("quoted (-want +got):\n%s", diff)
+			}
 		})
 	}
 }

@@ -73,7 +73,7 @@ var (
 	ErrLeaseLost = errors.New("the lease went to somebody else")
 )
 
-// AttemptStore opens orders, once a key.
+// AttemptStore opens orders, or says why not, once a key.
 type AttemptStore interface {
 	// FindAttempt returns the use of a user's key, or ErrNoAttempt.
 	FindAttempt(ctx context.Context, userID uuid.UUID, key string) (Attempt, error)
@@ -81,6 +81,8 @@ type AttemptStore interface {
 	// at it, all or nothing. It returns FirstLease, which no later Decide does; ErrKeyTaken if the user has used the key
 	// before; domain.ErrCouponExhausted or domain.ErrCouponInvalid if there is no use left to take.
 	Begin(ctx context.Context, o *domain.Order, a Attempt, keep time.Duration, settleAt time.Time) (Lease, error)
+	// Refuse stores an attempt with its outcome, of which there is no order; ErrKeyTaken if the user has used the key before.
+	Refuse(ctx context.Context, a Attempt) error
 }
 
 // KeyStore keeps the uses of keys by all that is done with orders once they are made, in one namespace with those that make

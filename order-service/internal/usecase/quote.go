@@ -84,6 +84,10 @@ func (c *Checkout) Quote(ctx context.Context, wish QuoteOrder) (Quote, error) {
 		q.Obstacles = append(q.Obstacles, obstacles(err)...)
 		q.Prices, err = domain.Price(nil, method, domain.Benefit{})
 	}
+	_, first := merge(wish.Items)
+	for i, o := range q.Obstacles {
+		q.Obstacles[i].Location = locationAsked(o.Location, first)
+	}
 	return q, err
 }
 

@@ -24,6 +24,8 @@ type RefundOrder struct {
 	Items    []domain.RefundedItem
 	Reason   string
 	Restock  bool
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64 `json:"-"`
 }
 
 // Refund gives money back. It is written down before the provider is asked, so that whatever stops it, Settle goes on with it
@@ -50,6 +52,9 @@ func (c *Checkout) refund(ctx context.Context, caller auth.Principal, wish Refun
 		if begun, ok := wish.begun(o, caller, request); ok {
 			id = begun.ID
 			return Change{}, nil
+		}
+		if stale(wish.IfVersion, o.Snapshot().Version) {
+			return Change{}, domain.ErrVersion
 		}
 		refund, err := o.Refund(domain.RefundWish{
 			ID: request, Amount: wish.Amount, Currency: wish.Currency, Items: wish.Items, Reason: wish.Reason, Restock: wish.Restock, By: caller.UserID,

@@ -18,18 +18,21 @@ type SetStatus struct {
 	Note    string
 	// Tracking is where the parcel can be followed; empty to leave it as it is.
 	Tracking string
-	// IfVersion is the version that the wish is about; 0 for any.
-	IfVersion int64
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64
 }
 
 // SetStatus moves an order along the state machine. Cancelled is Cancel; refunded gives all that is left of the money of a
-// delivered order back, without its pieces; what only payments do is refused. The status that an order has changes nothing.
+// delivered order back, without its pieces; what only payments do is refused, and so is the status that the order has:
+// what comes with it would be lost.
 func (c *Checkout) SetStatus(ctx context.Context, caller auth.Principal, wish SetStatus) (domain.Snapshot, error) {
 	if !caller.IsStaff() {
 		return domain.Snapshot{}, domain.ErrOrderMissing
 	}
 	if wish.Status == domain.Cancelled {
-		cancelled, err := c.Cancel(ctx, caller, Cancellation{OrderID: wish.OrderID, Reason: wish.Note, IfVersion: wish.IfVersion})
+		cancelled, err := c.Cancel(ctx, caller, Cancellation{
+			OrderID: wish.OrderID, Reason: wish.Note, IfVersion: wish.IfVersion, AsStep: true,
+		})
 		return cancelled.Order, err
 	}
 	refund, err := uuid.NewV7()
@@ -38,9 +41,7 @@ func (c *Checkout) SetStatus(ctx context.Context, caller auth.Principal, wish Se
 	}
 	order, _, err := c.orders.Decide(ctx, wish.OrderID, Lease{}, func(o *domain.Order) (Change, error) {
 		switch {
-		case o.Status() == wish.Status:
-			return Change{}, nil
-		case wish.IfVersion != 0 && wish.IfVersion != o.Snapshot().Version:
+		case stale(wish.IfVersion, o.Snapshot().Version):
 			return Change{}, domain.ErrVersion
 		case wish.Status == domain.Refunded:
 			err := o.TakeBack(domain.RefundWish{ID: refund, Reason: wish.Note, By: caller.UserID}, c.now())

@@ -103,8 +103,8 @@ type EndpointChange struct {
 	URL    *string
 	Events *[]domain.EventType
 	Status *domain.EndpointStatus
-	// IfVersion is the version that the wish is about; 0 for any.
-	IfVersion int64
+	// IfVersion is the version that the wish is about; nil for any.
+	IfVersion *int64
 }
 
 // Update changes an endpoint. What waits to be sent goes to where the endpoint is when its turn comes.
@@ -115,7 +115,7 @@ func (w *Webhooks) Update(ctx context.Context, id uuid.UUID, wish EndpointChange
 		}
 	}
 	return w.Endpoints.UpdateEndpoint(ctx, id, func(e *domain.Endpoint) error {
-		if wish.IfVersion != 0 && wish.IfVersion != e.Version {
+		if stale(wish.IfVersion, e.Version) {
 			return domain.ErrEndpointVersion
 		}
 		terms := e.EndpointTerms
@@ -133,9 +133,9 @@ func (w *Webhooks) Update(ctx context.Context, id uuid.UUID, wish EndpointChange
 }
 
 // Delete ends an endpoint. What waits to be sent to it is not sent.
-func (w *Webhooks) Delete(ctx context.Context, id uuid.UUID, ifVersion int64) error {
+func (w *Webhooks) Delete(ctx context.Context, id uuid.UUID, ifVersion *int64) error {
 	_, err := w.Endpoints.UpdateEndpoint(ctx, id, func(e *domain.Endpoint) error {
-		if ifVersion != 0 && ifVersion != e.Version {
+		if stale(ifVersion, e.Version) {
 			return domain.ErrEndpointVersion
 		}
 		e.Delete(w.Now())

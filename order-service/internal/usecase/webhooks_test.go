@@ -229,7 +229,7 @@ func TestDeliverToNobody(t *testing.T) {
 			_, err := o.webhooks.Update(context.Background(), e.ID, usecase.EndpointChange{Status: &status})
 			return err
 		},
-		"deleted": func(o *outbox, e domain.Endpoint) error { return o.webhooks.Delete(context.Background(), e.ID, 0) },
+		"deleted": func(o *outbox, e domain.Endpoint) error { return o.webhooks.Delete(context.Background(), e.ID, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -384,18 +384,18 @@ func TestEndpoints(t *testing.T) {
 	if _, err := o.webhooks.Update(t.Context(), e.ID, usecase.EndpointChange{URL: &private}); apperr.KindOf(err) != apperr.Invalid {
 		t.Errorf("moved to a private target: %v", err)
 	}
-	stale := usecase.EndpointChange{IfVersion: 7}
+	stale := usecase.EndpointChange{IfVersion: new(int64(7))}
 	if _, err := o.webhooks.Update(t.Context(), e.ID, stale); !errors.Is(err, domain.ErrEndpointVersion) {
 		t.Errorf("stale: %v", err)
 	}
-	if err := o.webhooks.Delete(t.Context(), e.ID, 7); !errors.Is(err, domain.ErrEndpointVersion) {
+	if err := o.webhooks.Delete(t.Context(), e.ID, new(int64(7))); !errors.Is(err, domain.ErrEndpointVersion) {
 		t.Errorf("stale: %v", err)
 	}
 	url, events := "https://other", []domain.EventType{}
 	o.clock.Advance(time.Minute)
 	want := e
 	want.URL, want.Events, want.Version, want.UpdatedAt = url, nil, 2, o.clock.Now()
-	got, err := o.webhooks.Update(t.Context(), e.ID, usecase.EndpointChange{URL: &url, Events: &events, IfVersion: 1})
+	got, err := o.webhooks.Update(t.Context(), e.ID, usecase.EndpointChange{URL: &url, Events: &events, IfVersion: new(int64(1))})
 	if err != nil {
 		t.Fatal(err)
 	}

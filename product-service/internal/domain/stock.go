@@ -28,9 +28,13 @@ func (s Stock) Adjust(delta int64) (Stock, error) {
 	}
 	next := Stock{OnHand: s.OnHand + delta, Reserved: s.Reserved}
 	if next.OnHand < next.Reserved {
-		return s, ErrInsufficientStock.WithAttribute("available", s.Available())
+		return s, s.insufficient()
 	}
 	return next, nil
+}
+
+func (s Stock) insufficient() *apperr.Error {
+	return ErrInsufficientStock.WithAttribute("available", s.Available())
 }
 
 // Apply returns the stock after an effect on quantity pieces. The caller has checked that it is possible.
@@ -57,16 +61,33 @@ func (a Adjustment) Entry(after Stock) LedgerEntry {
 	}
 }
 
-// keyKept is how long a repetition under the same key is harmless; after it the key may be used anew. It is the time that the
+// KeyKept is how long a repetition under the same key is harmless; after it the key may be used anew. It is the time that the
 // shop promises for all its Idempotency-Keys.
-const keyKept = 24 * time.Hour
+const KeyKept = 24 * time.Hour
 
-// KeyHeld reports whether the key of an entry still belongs to it.
-func (e LedgerEntry) KeyHeld(now time.Time) bool { return now.Before(e.At.Add(keyKept)) }
+// KeyUse is what a key was used for: an adjustment that stands in the ledger, or one that was refused, which does not. Then
+// After is the stock that did not allow it.
+type KeyUse struct {
+	LedgerEntry
+	Refused bool
+}
 
-// RepeatedBy reports whether another adjustment under the same key asks for the same as this entry.
-func (e LedgerEntry) RepeatedBy(a Adjustment) bool {
-	return e.ProductID == a.ProductID && e.Delta == a.Delta && e.Reason == a.Reason
+// Held reports whether the key still belongs to this use.
+func (u KeyUse) Held(now time.Time) bool { return now.Before(u.At.Add(KeyKept)) }
+
+// ReplayedAttribute marks an error that is answered once more.
+const ReplayedAttribute = "idempotency_replayed"
+
+// Again answers another adjustment under the same key: if it asks for the same, as the first time.
+func (u KeyUse) Again(a Adjustment) (Stock, error) {
+	switch {
+	case u.ProductID != a.ProductID || u.Delta != a.Delta || u.Reason != a.Reason:
+		return Stock{}, ErrIdempotencyKeyReused
+	case u.Refused:
+		return Stock{}, u.After.insufficient().WithAttribute(ReplayedAttribute, true)
+	default:
+		return u.After, nil
+	}
 }
 
 // LedgerEntry is one change of what is on hand. The sum of a product's deltas is what is on hand.

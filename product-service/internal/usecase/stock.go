@@ -16,7 +16,8 @@ import (
 // StockStore changes stock by hand.
 type StockStore interface {
 	// AdjustStock applies an adjustment and enters it in the ledger, atomically. Under a key that the actor has used for the
-	// same adjustment, and that is still held, it changes nothing and answers the first result, replayed. Errors:
+	// same adjustment, and that is still held, it changes nothing and answers the first result, replayed; if that was
+	// ErrInsufficientStock, with the attribute that says so. Errors:
 	// ErrProductMissing, ErrInsufficientStock, ErrIdempotencyKeyReused.
 	AdjustStock(ctx context.Context, a domain.Adjustment) (after domain.Stock, replayed bool, err error)
 }
@@ -44,6 +45,9 @@ type OverdueStore interface {
 	// ForgetReservations removes up to limit reservations that have been released or expired since before a time, and
 	// returns how many. Several callers share the work.
 	ForgetReservations(ctx context.Context, before time.Time, limit int) (int, error)
+	// ForgetRefusals removes up to limit refused adjustments from before a time, and returns how many. Several callers share
+	// the work.
+	ForgetRefusals(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // reservationsKept is how long a released or expired reservation is remembered, so that a late reserve, confirm or release
@@ -166,12 +170,18 @@ func (s *Stock) ExpireOverdue(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// ForgetOld removes the reservations that nobody can ask for any more, and returns how many.
+// ForgetOld removes the reservations and the refusals that nobody can ask for any more, and returns how many.
 func (s *Stock) ForgetOld(ctx context.Context) (int, error) {
 	before := s.now().Add(-reservationsKept)
 	n, err := inBatches(func() (int, error) { return s.overdue.ForgetReservations(ctx, before, sweepBatch) })
 	if err != nil {
 		return n, fmt.Errorf("forget reservations: %w", err)
+	}
+	before = s.now().Add(-domain.KeyKept)
+	refusals, err := inBatches(func() (int, error) { return s.overdue.ForgetRefusals(ctx, before, sweepBatch) })
+	n += refusals
+	if err != nil {
+		return n, fmt.Errorf("forget refused adjustments: %w", err)
 	}
 	return n, nil
 }

@@ -1381,6 +1381,7 @@ type PayOrderRequest struct {
 	PaymentToken string `protobuf:"bytes,3,opt,name=payment_token,json=paymentToken,proto3" json:"payment_token,omitempty"`
 	// The same key again answers the first result. Empty for no protection.
 	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	IfVersion      *int64 `protobuf:"varint,5,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1441,6 +1442,13 @@ func (x *PayOrderRequest) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *PayOrderRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
 }
 
 type PayOrderResponse struct {
@@ -2449,6 +2457,7 @@ type RefundOrderRequest struct {
 	IdempotencyKey string `protobuf:"bytes,6,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// Of the amount. Empty for the order's; any other is refused.
 	Currency      string `protobuf:"bytes,7,opt,name=currency,proto3" json:"currency,omitempty"`
+	IfVersion     *int64 `protobuf:"varint,8,opt,name=if_version,json=ifVersion,proto3,oneof" json:"if_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2530,6 +2539,13 @@ func (x *RefundOrderRequest) GetCurrency() string {
 		return x.Currency
 	}
 	return ""
+}
+
+func (x *RefundOrderRequest) GetIfVersion() int64 {
+	if x != nil && x.IfVersion != nil {
+		return *x.IfVersion
+	}
+	return 0
 }
 
 type RefundOrderResponse struct {
@@ -3545,13 +3561,16 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x12PlaceOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\x12\x1a\n" +
-	"\bsettling\x18\x03 \x01(\bR\bsettling\"\xe4\x01\n" +
+	"\bsettling\x18\x03 \x01(\bR\bsettling\"\x97\x02\n" +
 	"\x0fPayOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12J\n" +
 	"\x0epayment_method\x18\x02 \x01(\x0e2\x17.order.v1.PaymentMethodB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\rpaymentMethod\x12-\n" +
 	"\rpayment_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\fpaymentToken\x121\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKey\"q\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKey\x12\"\n" +
+	"\n" +
+	"if_version\x18\x05 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
+	"\v_if_version\"q\n" +
 	"\x10PayOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
 	"\bsettling\x18\x02 \x01(\bR\bsettling\x12\x1a\n" +
@@ -3637,7 +3656,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"if_version\x18\x05 \x01(\x03H\x00R\tifVersion\x88\x01\x01B\r\n" +
 	"\v_if_version\"?\n" +
 	"\x16SetOrderStatusResponse\x12%\n" +
-	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\xb8\x02\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\xeb\x02\n" +
 	"\x12RefundOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12$\n" +
 	"\x06amount\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01H\x00R\x06amount\x88\x01\x01\x126\n" +
@@ -3646,8 +3665,11 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12\x18\n" +
 	"\arestock\x18\x05 \x01(\bR\arestock\x121\n" +
 	"\x0fidempotency_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x0eidempotencyKey\x12#\n" +
-	"\bcurrency\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x03R\bcurrencyB\t\n" +
-	"\a_amount\"X\n" +
+	"\bcurrency\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x03R\bcurrency\x12\"\n" +
+	"\n" +
+	"if_version\x18\b \x01(\x03H\x01R\tifVersion\x88\x01\x01B\t\n" +
+	"\a_amountB\r\n" +
+	"\v_if_version\"X\n" +
 	"\x13RefundOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xf3\x01\n" +
@@ -3769,7 +3791,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\fCouponStatus\x12\x1d\n" +
 	"\x19COUPON_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14COUPON_STATUS_ACTIVE\x10\x01\x12\x1a\n" +
-	"\x16COUPON_STATUS_DISABLED\x10\x022\xff\a\n" +
+	"\x16COUPON_STATUS_DISABLED\x10\x022\xfa\a\n" +
 	"\fOrderService\x12g\n" +
 	"\x13ListShippingMethods\x12$.order.v1.ListShippingMethodsRequest\x1a%.order.v1.ListShippingMethodsResponse\"\x03\x90\x02\x01\x12L\n" +
 	"\n" +
@@ -3777,8 +3799,8 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"QuoteOrder\x12\x1b.order.v1.QuoteOrderRequest\x1a\x1c.order.v1.QuoteOrderResponse\"\x03\x90\x02\x01\x12R\n" +
 	"\fAddOrderItem\x12\x1d.order.v1.AddOrderItemRequest\x1a\x1e.order.v1.AddOrderItemResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\x0fRemoveOrderItem\x12 .order.v1.RemoveOrderItemRequest\x1a!.order.v1.RemoveOrderItemResponse\x12X\n" +
-	"\x0eSetOrderStatus\x12\x1f.order.v1.SetOrderStatusRequest\x1a .order.v1.SetOrderStatusResponse\"\x03\x90\x02\x02\x12O\n" +
+	"\x0fRemoveOrderItem\x12 .order.v1.RemoveOrderItemRequest\x1a!.order.v1.RemoveOrderItemResponse\x12S\n" +
+	"\x0eSetOrderStatus\x12\x1f.order.v1.SetOrderStatusRequest\x1a .order.v1.SetOrderStatusResponse\x12O\n" +
 	"\vRefundOrder\x12\x1c.order.v1.RefundOrderRequest\x1a\x1d.order.v1.RefundOrderResponse\"\x03\x90\x02\x02\x12d\n" +
 	"\x12HandlePaymentEvent\x12#.order.v1.HandlePaymentEventRequest\x1a$.order.v1.HandlePaymentEventResponse\"\x03\x90\x02\x02\x12F\n" +
 	"\bPayOrder\x12\x19.order.v1.PayOrderRequest\x1a\x1a.order.v1.PayOrderResponse\"\x03\x90\x02\x02\x12F\n" +
@@ -3973,6 +3995,7 @@ func file_order_v1_order_proto_init() {
 	if File_order_v1_order_proto != nil {
 		return
 	}
+	file_order_v1_order_proto_msgTypes[13].OneofWrappers = []any{}
 	file_order_v1_order_proto_msgTypes[18].OneofWrappers = []any{}
 	file_order_v1_order_proto_msgTypes[19].OneofWrappers = []any{}
 	file_order_v1_order_proto_msgTypes[22].OneofWrappers = []any{}

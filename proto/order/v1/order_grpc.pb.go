@@ -40,7 +40,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // OrderService places, shows and cancels orders. Whose they are is decided by the forwarded token: another customer's
-// order is not_found; staff see all.
+// order is not_found; staff see all. What takes an idempotency_key is idempotent under one; without one it is not repeated.
 type OrderServiceClient interface {
 	// ListShippingMethods answers the ways of delivery and what they cost.
 	ListShippingMethods(ctx context.Context, in *ListShippingMethodsRequest, opts ...grpc.CallOption) (*ListShippingMethodsResponse, error)
@@ -59,8 +59,8 @@ type OrderServiceClient interface {
 	// RemoveOrderItem removes a line of a pending, unpaid order. Errors: as AddOrderItem; not_found; conflict
 	// order_not_editable for the last line, without which there is no order: cancel it.
 	RemoveOrderItem(ctx context.Context, in *RemoveOrderItemRequest, opts ...grpc.CallOption) (*RemoveOrderItemResponse, error)
-	// SetOrderStatus moves an order along the state machine. For staff. Errors: conflict invalid_transition,
-	// version_mismatch.
+	// SetOrderStatus moves an order along the state machine. For staff. Errors: conflict invalid_transition, also for the
+	// status that the order has, so it is not repeated; version_mismatch.
 	SetOrderStatus(ctx context.Context, in *SetOrderStatusRequest, opts ...grpc.CallOption) (*SetOrderStatusResponse, error)
 	// RefundOrder gives money back: an amount, or what was paid for some items, or all that is left; with or without the
 	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, conflict not_refundable, invalid.
@@ -212,7 +212,7 @@ func (c *orderServiceClient) CancelOrder(ctx context.Context, in *CancelOrderReq
 // for forward compatibility.
 //
 // OrderService places, shows and cancels orders. Whose they are is decided by the forwarded token: another customer's
-// order is not_found; staff see all.
+// order is not_found; staff see all. What takes an idempotency_key is idempotent under one; without one it is not repeated.
 type OrderServiceServer interface {
 	// ListShippingMethods answers the ways of delivery and what they cost.
 	ListShippingMethods(context.Context, *ListShippingMethodsRequest) (*ListShippingMethodsResponse, error)
@@ -231,8 +231,8 @@ type OrderServiceServer interface {
 	// RemoveOrderItem removes a line of a pending, unpaid order. Errors: as AddOrderItem; not_found; conflict
 	// order_not_editable for the last line, without which there is no order: cancel it.
 	RemoveOrderItem(context.Context, *RemoveOrderItemRequest) (*RemoveOrderItemResponse, error)
-	// SetOrderStatus moves an order along the state machine. For staff. Errors: conflict invalid_transition,
-	// version_mismatch.
+	// SetOrderStatus moves an order along the state machine. For staff. Errors: conflict invalid_transition, also for the
+	// status that the order has, so it is not repeated; version_mismatch.
 	SetOrderStatus(context.Context, *SetOrderStatusRequest) (*SetOrderStatusResponse, error)
 	// RefundOrder gives money back: an amount, or what was paid for some items, or all that is left; with or without the
 	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, conflict not_refundable, invalid.

@@ -91,6 +91,7 @@ func toPayOrder(req *orderv1.PayOrderRequest) (usecase.PayOrder, error) {
 	id, err := toID("order_id", req.GetOrderId())
 	return usecase.PayOrder{
 		Key: req.GetIdempotencyKey(), OrderID: id, Method: named(methods, req.GetPaymentMethod()), Token: req.GetPaymentToken(),
+		IfVersion: req.IfVersion,
 	}, err
 }
 

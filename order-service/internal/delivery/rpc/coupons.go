@@ -66,7 +66,7 @@ func (s *CouponServer) UpdateCoupon(ctx context.Context, req *orderv1.UpdateCoup
 	if err != nil {
 		return nil, err
 	}
-	coupon, err := s.coupons.Update(ctx, id, req.GetIfVersion(), change)
+	coupon, err := s.coupons.Update(ctx, id, req.IfVersion, change)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *CouponServer) DeleteCoupon(ctx context.Context, req *orderv1.DeleteCoup
 	if err != nil {
 		return nil, err
 	}
-	if err := s.coupons.Delete(ctx, id, req.GetIfVersion()); err != nil {
+	if err := s.coupons.Delete(ctx, id, req.IfVersion); err != nil {
 		return nil, err
 	}
 	return &orderv1.DeleteCouponResponse{}, nil

@@ -33,7 +33,7 @@ func (s *Server) AddOrderItem(ctx context.Context, req *orderv1.AddOrderItemRequ
 		return nil, err
 	}
 	placed, err := s.checkout.AddItem(ctx, caller(ctx), usecase.AddItem{
-		Key: req.GetIdempotencyKey(), OrderID: orderID, ProductID: productID, Quantity: req.GetQuantity(), IfVersion: req.GetIfVersion(),
+		Key: req.GetIdempotencyKey(), OrderID: orderID, ProductID: productID, Quantity: req.GetQuantity(), IfVersion: req.IfVersion,
 	})
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (s *Server) RemoveOrderItem(ctx context.Context, req *orderv1.RemoveOrderIt
 	if err != nil {
 		return nil, err
 	}
-	order, err := s.checkout.RemoveItem(ctx, caller(ctx), usecase.RemoveItem{OrderID: orderID, ItemID: itemID, IfVersion: req.GetIfVersion()})
+	order, err := s.checkout.RemoveItem(ctx, caller(ctx), usecase.RemoveItem{OrderID: orderID, ItemID: itemID, IfVersion: req.IfVersion})
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (s *Server) SetOrderStatus(ctx context.Context, req *orderv1.SetOrderStatus
 		return nil, err
 	}
 	order, err := s.checkout.SetStatus(ctx, caller(ctx), usecase.SetStatus{
-		OrderID: id, Status: named(statuses, req.GetStatus()), Note: req.GetNote(), Tracking: req.GetTracking(), IfVersion: req.GetIfVersion(),
+		OrderID: id, Status: named(statuses, req.GetStatus()), Note: req.GetNote(), Tracking: req.GetTracking(), IfVersion: req.IfVersion,
 	})
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func toRefundOrder(req *orderv1.RefundOrderRequest) (usecase.RefundOrder, error)
 		return usecase.RefundOrder{}, err
 	}
 	wish := usecase.RefundOrder{
-		Key: req.GetIdempotencyKey(), OrderID: id, Amount: req.GetAmount(), Currency: req.GetCurrency(), Reason: req.GetReason(), Restock: req.GetRestock(),
+		Key: req.GetIdempotencyKey(), OrderID: id, Amount: req.GetAmount(), Currency: req.GetCurrency(), Reason: req.GetReason(), Restock: req.GetRestock(), IfVersion: req.IfVersion,
 	}
 	for i, item := range req.GetItems() {
 		itemID, err := toID(fmt.Sprintf("items[%d].item_id", i), item.GetItemId())

@@ -26,7 +26,7 @@ func TestSetOrderStatus(t *testing.T) {
 	_, customer := s.user(t, auth.Customer)
 	clerk, staff := s.user(t, auth.Staff)
 	o := s.place(customer, t, s.wish(usecasetest.TokOK)).GetOrder()
-	for _, status := range []orderv1.OrderStatus{processing, shipped, shipped} {
+	for _, status := range []orderv1.OrderStatus{processing, shipped} {
 		answer, err := s.gateway.SetOrderStatus(staff, &orderv1.SetOrderStatusRequest{
 			OrderId: o.GetId(), Status: status, Note: "box 7", Tracking: "https://parcel.example/1", IfVersion: new(o.GetVersion()),
 		})

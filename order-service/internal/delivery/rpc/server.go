@@ -90,7 +90,7 @@ func (s *Server) CancelOrder(ctx context.Context, req *orderv1.CancelOrderReques
 		return nil, err
 	}
 	placed, err := s.checkout.Cancel(ctx, caller(ctx), usecase.Cancellation{
-		Key: req.GetIdempotencyKey(), OrderID: id, Reason: req.GetReason(), IfVersion: req.GetIfVersion(),
+		Key: req.GetIdempotencyKey(), OrderID: id, Reason: req.GetReason(), IfVersion: req.IfVersion,
 	})
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func (s *WebhookServer) UpdateWebhookEndpoint(ctx context.Context, req *orderv1.
 	if err != nil {
 		return nil, err
 	}
-	wish := usecase.EndpointChange{URL: req.Url, IfVersion: req.GetIfVersion()}
+	wish := usecase.EndpointChange{URL: req.Url, IfVersion: req.IfVersion}
 	if req.GetEvents() != nil {
 		types := toEventTypes(req.GetEvents().GetTypes())
 		wish.Events = &types
@@ -86,7 +86,7 @@ func (s *WebhookServer) DeleteWebhookEndpoint(ctx context.Context, req *orderv1.
 	if err != nil {
 		return nil, err
 	}
-	if err := s.webhooks.Delete(ctx, id, req.GetIfVersion()); err != nil {
+	if err := s.webhooks.Delete(ctx, id, req.IfVersion); err != nil {
 		return nil, err
 	}
 	return &orderv1.DeleteWebhookEndpointResponse{}, nil

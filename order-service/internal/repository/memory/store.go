@@ -96,6 +96,21 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 	return usecase.FirstLease, nil
 }
 
+// Refuse implements usecase.AttemptStore.
+func (s *Store) Refuse(ctx context.Context, a usecase.Attempt) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := attemptKey{a.UserID, a.Key}
+	if _, taken := s.attempts[key]; taken {
+		return usecase.ErrKeyTaken
+	}
+	s.attempts[key] = copyAttempt(a)
+	return nil
+}
+
 // Decide implements usecase.OrderStore. The decision must not call the store, which is locked meanwhile.
 func (s *Store) Decide(
 	ctx context.Context, id uuid.UUID, held usecase.Lease, decide func(*domain.Order) (usecase.Change, error),

@@ -80,6 +80,20 @@ func (s *Store) Begin(ctx context.Context, o *domain.Order, a usecase.Attempt, k
 	return lease, translate(err)
 }
 
+// Refuse implements usecase.AttemptStore.
+func (s *Store) Refuse(ctx context.Context, a usecase.Attempt) error {
+	raw, err := encodeOutcome(a.Outcome)
+	if err != nil {
+		return err
+	}
+	if _, err := s.pool.Exec(ctx, `
+		INSERT INTO attempts (id, user_id, key, fingerprint, order_id, outcome, created_at) VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())`,
+		a.ID, a.UserID, a.Key, a.Fingerprint, a.OrderID, raw); err != nil {
+		return translate(fmt.Errorf("insert refused attempt: %w", err))
+	}
+	return nil
+}
+
 // Decide implements usecase.OrderStore. Leases are measured by the clock of the database, which all replicas share.
 func (s *Store) Decide(ctx context.Context, id uuid.UUID, held usecase.Lease, decide func(*domain.Order) (usecase.Change, error)) (*domain.Order, usecase.Lease, error) {
 	var lease usecase.Lease

@@ -57,6 +57,59 @@ func oneKeyOneOrder(t *testing.T, s Store) {
 	}
 }
 
+// A refusal takes the key as an order does, and one of many wins.
+func refusals(t *testing.T, s Store) {
+	const racers = 20
+	user, errs := uuid.New(), make([]error, racers)
+	orders, refused := make([]*domain.Order, racers), make([]usecase.Attempt, racers)
+	for i := range orders {
+		orders[i] = newOrder(t, user, noon)
+		refused[i] = attemptFor(orders[i])
+		refused[i].Key = "one key"
+	}
+	together(racers, func(i int) {
+		if i%2 == 0 {
+			_, errs[i] = s.Begin(t.Context(), orders[i], refused[i], longLease, later())
+			return
+		}
+		refused[i].Outcome = &usecase.Outcome{Error: domain.ErrOutOfStock.With(apperr.Violation{
+			Location: "items[0]", Message: "only 1 left", Attributes: map[string]any{"available": int64(i)},
+		})}
+		errs[i] = s.Refuse(t.Context(), refused[i])
+	})
+	winner := -1
+	for i, err := range errs {
+		switch {
+		case err == nil && winner < 0:
+			winner = i
+		case err == nil:
+			t.Errorf("both %d and %d have won", winner, i)
+		case !errors.Is(err, usecase.ErrKeyTaken):
+			t.Errorf("racer %d: %v, want %v", i, err, usecase.ErrKeyTaken)
+		}
+	}
+	if winner < 0 {
+		t.Fatal("nobody has won")
+	}
+	attempt, err := s.FindAttempt(t.Context(), user, "one key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "the attempt", attempt, refused[winner])
+
+	// Nobody else's key, and found like any other use of one.
+	alone := attemptFor(newOrder(t, uuid.New(), noon))
+	alone.Outcome = &usecase.Outcome{Error: domain.ErrOutOfStock}
+	if err := s.Refuse(t.Context(), alone); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "claimed", claim(t, s, alone), alone)
+	alone.Fingerprint = "beef"
+	if _, err := s.Claim(t.Context(), alone, longLease); !errors.Is(err, domain.ErrKeyReused) {
+		t.Errorf("for another request: %v", err)
+	}
+}
+
 // Only who made an order ever holds the first lease: that is what allows it to discard the order.
 func firstLeaseIsOnce(t *testing.T, s Store) {
 	o := newOrder(t, uuid.New(), noon)

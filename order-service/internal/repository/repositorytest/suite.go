@@ -47,6 +47,7 @@ type Store interface {
 func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	tests := map[string]func(*testing.T, Store){
 		"begin: one key makes one order":              oneKeyOneOrder,
+		"refuse: one outcome a key":                   refusals,
 		"begin: the first lease is out once":          firstLeaseIsOnce,
 		"begin: two users may use one key":            keyIsTheUsers,
 		"begin: leased and planned":                   begins,

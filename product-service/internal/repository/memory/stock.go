@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,22 +20,14 @@ func (s *Store) AdjustStock(_ context.Context, a domain.Adjustment) (domain.Stoc
 	if !ok {
 		return domain.Stock{}, false, domain.ErrProductMissing
 	}
-	if a.Key != "" {
-		for i, e := range s.ledger {
-			if e.Actor != a.Actor || e.Key != a.Key {
-				continue
-			}
-			if !e.KeyHeld(a.At) {
-				s.ledger[i].Key = ""
-				break
-			}
-			if !e.RepeatedBy(a) {
-				return domain.Stock{}, false, domain.ErrIdempotencyKeyReused
-			}
-			return e.After, true, nil
-		}
+	if first, ok := s.keyUse(a); ok {
+		after, err := first.Again(a)
+		return after, err == nil, err
 	}
 	next, err := p.Stock.Adjust(a.Delta)
+	if errors.Is(err, domain.ErrInsufficientStock) && a.Key != "" {
+		s.refused = append(s.refused, a.Entry(p.Stock))
+	}
 	if err != nil {
 		return domain.Stock{}, false, err
 	}
@@ -42,6 +35,42 @@ func (s *Store) AdjustStock(_ context.Context, a domain.Adjustment) (domain.Stoc
 	s.products[p.ID] = p
 	s.ledger = append(s.ledger, a.Entry(next))
 	return next, false, nil
+}
+
+// keyUse returns what the key of an adjustment was used for, if it still belongs to that.
+func (s *Store) keyUse(a domain.Adjustment) (domain.KeyUse, bool) {
+	if a.Key == "" {
+		return domain.KeyUse{}, false
+	}
+	ofKey := func(e domain.LedgerEntry) bool { return e.Actor == a.Actor && e.Key == a.Key }
+	if i := slices.IndexFunc(s.ledger, ofKey); i >= 0 {
+		if use := (domain.KeyUse{LedgerEntry: s.ledger[i]}); use.Held(a.At) {
+			return use, true
+		}
+		s.ledger[i].Key = ""
+	}
+	if i := slices.IndexFunc(s.refused, ofKey); i >= 0 {
+		if use := (domain.KeyUse{LedgerEntry: s.refused[i], Refused: true}); use.Held(a.At) {
+			return use, true
+		}
+		s.refused = slices.Delete(s.refused, i, i+1)
+	}
+	return domain.KeyUse{}, false
+}
+
+// ForgetRefusals implements usecase.OverdueStore.
+func (s *Store) ForgetRefusals(_ context.Context, before time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	s.refused = slices.DeleteFunc(s.refused, func(e domain.LedgerEntry) bool {
+		old := n < limit && e.At.Before(before)
+		if old {
+			n++
+		}
+		return old
+	})
+	return n, nil
 }
 
 // Reserve implements usecase.ReservationStore.

@@ -18,7 +18,8 @@ type Store struct {
 	reservations map[uuid.UUID]domain.ReservationSnapshot
 	restocks     map[uuid.UUID][]domain.Restock // by order
 	ledger       []domain.LedgerEntry
-	words        map[string]bool // that products have, or had
+	refused      []domain.LedgerEntry // adjustments under keys, as they would stand in the ledger
+	words        map[string]bool      // that products have, or had
 }
 
 // New returns an empty store.

@@ -18,7 +18,14 @@ import (
 // AdjustStock implements usecase.StockStore.
 func (s *Store) AdjustStock(ctx context.Context, a domain.Adjustment) (after domain.Stock, replayed bool, err error) {
 	defer translate(&err)
+	var refusal error
 	after, err = postgres.InTx(ctx, s.pool, func(tx pgx.Tx) (domain.Stock, error) {
+		// First, so that of two uses of one key, for whatever products, the second finds what became of the first.
+		if a.Key != "" {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1::text || ' ' || $2::text, 0))`, a.Actor, a.Key); err != nil {
+				return domain.Stock{}, fmt.Errorf("lock idempotency key: %w", err)
+			}
+		}
 		var current domain.Stock
 		err := tx.QueryRow(ctx, `SELECT on_hand, reserved FROM stock WHERE product_id = $1 FOR UPDATE`, a.ProductID).
 			Scan(&current.OnHand, &current.Reserved)
@@ -28,25 +35,25 @@ func (s *Store) AdjustStock(ctx context.Context, a domain.Adjustment) (after dom
 		if err != nil {
 			return domain.Stock{}, fmt.Errorf("lock stock: %w", err)
 		}
-		// After the lock: whoever used the key for this product has committed or failed by now. One who uses it at this very
-		// moment for another product meets the unique constraint.
 		if a.Key != "" {
-			first, err := entryByKey(ctx, tx, a.Actor, a.Key)
+			first, err := keyUse(ctx, tx, a.Actor, a.Key)
 			switch {
-			case err == nil && !first.KeyHeld(a.At):
-				if _, err := tx.Exec(ctx, `UPDATE stock_ledger SET idempotency_key = NULL WHERE id = $1`, first.ID); err != nil {
-					return domain.Stock{}, fmt.Errorf("free idempotency key: %w", err)
+			case err == nil && !first.Held(a.At):
+				if err := freeKey(ctx, tx, a.Actor, a.Key); err != nil {
+					return domain.Stock{}, err
 				}
-			case err == nil && first.RepeatedBy(a):
-				replayed = true
-				return first.After, nil
 			case err == nil:
-				return domain.Stock{}, domain.ErrIdempotencyKeyReused
+				replayed = true
+				return first.Again(a)
 			case !errors.Is(err, pgx.ErrNoRows):
 				return domain.Stock{}, fmt.Errorf("find idempotency key: %w", err)
 			}
 		}
 		next, err := current.Adjust(a.Delta)
+		if errors.Is(err, domain.ErrInsufficientStock) && a.Key != "" {
+			refusal = err
+			return domain.Stock{}, keepRefusal(ctx, tx, a, current)
+		}
 		if err != nil {
 			return domain.Stock{}, err
 		}
@@ -60,14 +67,50 @@ func (s *Store) AdjustStock(ctx context.Context, a domain.Adjustment) (after dom
 		}
 		return next, nil
 	})
+	if err == nil {
+		err = refusal
+	}
 	return after, replayed && err == nil, err
 }
 
-func entryByKey(ctx context.Context, tx pgx.Tx, actor, key string) (e domain.LedgerEntry, err error) {
-	err = tx.QueryRow(ctx, `SELECT id, at, product_id, delta, reason, on_hand_after, reserved_after
-		FROM stock_ledger WHERE actor = $1 AND idempotency_key = $2`, actor, key).
-		Scan(&e.ID, &e.At, &e.ProductID, &e.Delta, &e.Reason, &e.After.OnHand, &e.After.Reserved)
-	return e, err
+// keyUse returns what a key was used for, or pgx.ErrNoRows.
+func keyUse(ctx context.Context, tx pgx.Tx, actor, key string) (u domain.KeyUse, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT at, product_id, delta, reason, on_hand_after, reserved_after, false FROM stock_ledger WHERE actor = $1 AND idempotency_key = $2
+		UNION ALL
+		SELECT at, product_id, delta, reason, on_hand, reserved, true FROM refused_adjustments WHERE actor = $1 AND idempotency_key = $2`,
+		actor, key).
+		Scan(&u.At, &u.ProductID, &u.Delta, &u.Reason, &u.After.OnHand, &u.After.Reserved, &u.Refused)
+	return u, err
+}
+
+func freeKey(ctx context.Context, tx pgx.Tx, actor, key string) error {
+	if _, err := tx.Exec(ctx, `UPDATE stock_ledger SET idempotency_key = NULL WHERE actor = $1 AND idempotency_key = $2`, actor, key); err != nil {
+		return fmt.Errorf("free idempotency key: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM refused_adjustments WHERE actor = $1 AND idempotency_key = $2`, actor, key); err != nil {
+		return fmt.Errorf("free idempotency key: %w", err)
+	}
+	return nil
+}
+
+// keepRefusal keeps that a stock did not allow an adjustment, for who asks again under its key.
+func keepRefusal(ctx context.Context, tx pgx.Tx, a domain.Adjustment, current domain.Stock) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO refused_adjustments (actor, idempotency_key, product_id, delta, reason, on_hand, reserved, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, a.Actor, a.Key, a.ProductID, a.Delta, a.Reason, current.OnHand, current.Reserved, a.At)
+	if err != nil {
+		return fmt.Errorf("keep refusal: %w", err)
+	}
+	return nil
+}
+
+// ForgetRefusals implements usecase.OverdueStore.
+func (s *Store) ForgetRefusals(ctx context.Context, before time.Time, limit int) (_ int, err error) {
+	defer translate(&err)
+	tag, err := s.pool.Exec(ctx, `DELETE FROM refused_adjustments WHERE (actor, idempotency_key) IN (
+		SELECT actor, idempotency_key FROM refused_adjustments WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, limit)
+	return int(tag.RowsAffected()), err
 }
 
 // Ledger implements usecase.LedgerReader.

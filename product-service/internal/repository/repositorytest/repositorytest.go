@@ -53,6 +53,8 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		"Search":                   search,
 		"AdjustStock":              adjustStock,
 		"AdjustStockUnderOneKey":   adjustStockUnderOneKey,
+		"RefusedUnderOneKey":       refusedUnderOneKey,
+		"RaceForOneKey":            raceForOneKey,
 		"Reserve":                  reserve,
 		"ReserveAgain":             reserveAgain,
 		"OutOfStock":               outOfStock,

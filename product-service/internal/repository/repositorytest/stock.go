@@ -2,6 +2,8 @@ package repositorytest
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,6 +65,87 @@ func adjustStockUnderOneKey(t *testing.T, s Store) {
 	mine.Actor = "somebody else"
 	if _, replayed, err := s.AdjustStock(t.Context(), mine); err != nil || replayed {
 		t.Errorf("another actor's key: %v, %v", replayed, err)
+	}
+}
+
+// A refusal holds its key as an adjustment does, for a day, whatever the stock is then.
+func refusedUnderOneKey(t *testing.T, s Store) {
+	id, other := stocked(t, s, "A", 5), stocked(t, s, "B", 500)
+	at := func(productID uuid.UUID, delta int64, after time.Duration) domain.Adjustment {
+		a := adjustment(t, productID, delta, "key")
+		a.At = start.Add(after)
+		return a
+	}
+	if _, _, err := s.AdjustStock(t.Context(), at(id, -100, 0)); !errors.Is(err, domain.ErrInsufficientStock) {
+		t.Fatalf("got %v", err)
+	}
+	if _, _, err := s.AdjustStock(t.Context(), adjustment(t, id, 200, "")); err != nil {
+		t.Fatal(err)
+	}
+	_, replayed, err := s.AdjustStock(t.Context(), at(id, -100, time.Hour))
+	if e := apperr.From(err); !errors.Is(err, domain.ErrInsufficientStock) || replayed ||
+		e.Attributes["available"] != int64(5) || e.Attributes[domain.ReplayedAttribute] != true {
+		t.Errorf("once more: %v, %v, %+v", replayed, err, e)
+	}
+	for what, a := range map[string]domain.Adjustment{"another delta": at(id, -1, time.Hour), "another product": at(other, -100, time.Hour)} {
+		if _, _, err := s.AdjustStock(t.Context(), a); !errors.Is(err, domain.ErrIdempotencyKeyReused) {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	wantStock(t, s, id, 205, 0)
+	wantStock(t, s, other, 500, 0)
+
+	// The next day it is anybody's, for another refusal too.
+	for _, step := range []struct {
+		delta int64
+		after time.Duration
+		want  error
+	}{
+		{-1000, 24 * time.Hour, domain.ErrInsufficientStock},
+		{-1, 47 * time.Hour, domain.ErrIdempotencyKeyReused},
+		{-1, 48 * time.Hour, nil},
+		{-1000, 49 * time.Hour, domain.ErrIdempotencyKeyReused},
+		{-1000, 72 * time.Hour, domain.ErrInsufficientStock},
+	} {
+		if _, _, err := s.AdjustStock(t.Context(), at(id, step.delta, step.after)); !errors.Is(err, step.want) {
+			t.Errorf("%+d after %v: got %v, want %v", step.delta, step.after, err, step.want)
+		}
+	}
+	wantStock(t, s, id, 204, 0)
+	for _, step := range []struct {
+		before time.Duration
+		want   int
+	}{{72 * time.Hour, 0}, {73 * time.Hour, 1}, {73 * time.Hour, 0}} {
+		if n, err := s.ForgetRefusals(t.Context(), start.Add(step.before), 10); n != step.want || err != nil {
+			t.Errorf("before %v: forgot %d, %v, want %d", step.before, n, err, step.want)
+		}
+	}
+}
+
+// Of many uses of one key for different products one counts, refused or not; the others are told so.
+func raceForOneKey(t *testing.T, s Store) {
+	const racers = 10
+	products, wishes, errs := make([]uuid.UUID, racers), make([]domain.Adjustment, racers), make([]error, racers)
+	for i := range racers {
+		products[i] = stocked(t, s, fmt.Sprint("P", i), 5)
+		wishes[i] = adjustment(t, products[i], []int64{3, -13}[i%2], "key")
+	}
+	var group sync.WaitGroup
+	for i := range racers {
+		group.Go(func() { _, _, errs[i] = s.AdjustStock(t.Context(), wishes[i]) })
+	}
+	group.Wait()
+	first := 0
+	for i, err := range errs {
+		switch {
+		case err == nil || errors.Is(err, domain.ErrInsufficientStock):
+			first++
+		case !errors.Is(err, domain.ErrIdempotencyKeyReused):
+			t.Errorf("racer %d: %v", i, err)
+		}
+	}
+	if first != 1 {
+		t.Errorf("%d have had the key", first)
 	}
 }
 
