@@ -162,10 +162,13 @@ type Stock interface {
 	// replaced if the revision is higher than that of the last Reserve, else it is domain.ErrBusy: somebody else has the
 	// lease, whose number is the revision.
 	Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []Line, ttl time.Duration) error
+	// Confirm takes what was promised off the shelf, also if the promise has ended: domain.ErrOutOfStock if there is not enough
+	// any more, domain.ErrReservationEnded after a Release, domain.ErrReservationMissing if nothing is known of the order.
 	Confirm(ctx context.Context, orderID uuid.UUID) error
 	// Release gives everything back, also what was confirmed, and refuses a later Reserve.
 	Release(ctx context.Context, orderID uuid.UUID) error
-	// Restock gives some of what was confirmed back, once a refund. After a Release there is nothing left to give.
+	// Restock gives some of what was confirmed back, once a refund: at least one line. After a Release there is nothing left to
+	// give.
 	Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []Line) error
 }
 

@@ -191,9 +191,7 @@ func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease
 func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, cart error) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		if err := c.stock.Confirm(ctx, order.ID); err != nil {
-			stock = fmt.Errorf("confirm the reservation: %w", err)
-		}
+		stock = c.take(ctx, order)
 	})
 	both.Go(func() {
 		if c.now().Sub(confirmedAt(order)) > cartRemembers {
@@ -205,6 +203,23 @@ func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, 
 	})
 	both.Wait()
 	return stock, cart
+}
+
+// take takes the pieces of a paid order off the shelf. What product-service knows nothing of, because it was restored from a
+// backup or has forgotten a promise that ended long ago, is promised anew first.
+func (c *Checkout) take(ctx context.Context, order domain.Snapshot) error {
+	err := c.stock.Confirm(ctx, order.ID)
+	if errors.Is(err, domain.ErrReservationMissing) {
+		// There are no other lines that a higher revision would have to replace.
+		if err := c.stock.Reserve(ctx, order.ID, FirstLease.Epoch, linesOfItems(order.Items), reservationTTL); err != nil {
+			return fmt.Errorf("reserve anew: %w", err)
+		}
+		err = c.stock.Confirm(ctx, order.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("confirm the reservation: %w", err)
+	}
+	return nil
 }
 
 // confirmedAt is when an order was paid.

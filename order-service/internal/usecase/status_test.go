@@ -293,6 +293,29 @@ func TestStockOfAPaidOrderIsGone(t *testing.T) {
 	})
 }
 
+// What product-service knows nothing of is taken anew; if it is not there, the pieces are missing, as any others.
+func TestStockOfAPaidOrderIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.paidOrder(t)
+	s.forget(o)
+	s.stock.Set(s.cup, 1)
+	s.store.PlanAgain(o.ID, s.clock.Now())
+	s.work(t, s.healthy(), time.Hour)
+	if got := s.order(t, o.ID); got.StockMissingSince.IsZero() {
+		t.Error("the pieces are not missing")
+	}
+	s.stock.Set(s.cup, pieces)
+	s.work(t, s.healthy(), 2*time.Hour)
+	if got := s.order(t, o.ID); !got.StockMissingSince.IsZero() {
+		t.Errorf("missing since %v", got.StockMissingSince)
+	}
+	s.agrees(t)
+	if plans := s.store.Plans(); len(plans) != 0 {
+		t.Errorf("still planned: %v", plans)
+	}
+}
+
 func TestCancelOfAnOrderWhoseStockIsGone(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

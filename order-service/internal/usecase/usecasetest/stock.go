@@ -2,7 +2,6 @@ package usecasetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -176,7 +175,7 @@ func (s *FakeStock) Confirm(_ context.Context, orderID uuid.UUID) error {
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
 	if !ok {
-		return errors.New("there is no such reservation")
+		return domain.ErrReservationMissing
 	}
 	switch r.state {
 	case Sold:
@@ -231,7 +230,9 @@ func (s *FakeStock) Restock(_ context.Context, orderID, refundID uuid.UUID, line
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
 	switch {
-	case !ok || r.state == Active || r.state == Ended:
+	case !ok:
+		return domain.ErrReservationMissing
+	case r.state == Active || r.state == Ended:
 		return apperr.New(apperr.Conflict, "reservation_not_confirmed", "nothing was taken")
 	case r.state == Released:
 		return nil
