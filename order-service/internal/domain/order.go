@@ -249,7 +249,8 @@ func (o *Order) Abandon(status PaymentStatus, at time.Time) error {
 }
 
 // Cancel ends an order that has not shipped. What was paid and not given back yet becomes a refund; what may have been taken
-// without being recorded is to be given back after that: see Reversed. The stock is released as a whole.
+// without being recorded is to be given back after that: see Reversed. The pieces come back by the release of the reservation,
+// but for those that Kept says.
 func (o *Order) Cancel(by, reason string, at time.Time) error {
 	if err := o.become(Cancelled, by, reason, at); err != nil {
 		return err
@@ -266,8 +267,10 @@ func (o *Order) Cancel(by, reason string, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("make refund id: %w", err)
 	}
-	_, err = o.Refund(RefundWish{ID: id, Reason: cmp.Or(reason, "the order was cancelled"), By: by}, at)
-	return err
+	if _, err = o.Refund(RefundWish{ID: id, Reason: cmp.Or(reason, "the order was cancelled"), Restock: true, By: by}, at); err != nil {
+		return err
+	}
+	return o.Restocked(id) // by the release
 }
 
 // Advance moves the order on at the word of staff: it is packed, shipped, delivered. What is paid on delivery is paid then.

@@ -108,8 +108,8 @@ func (s stock) Confirm(ctx context.Context, orderID uuid.UUID) error {
 	return throughDo(s.at, orderID, "Confirm", func() error { return s.Stock.Confirm(ctx, orderID) })
 }
 
-func (s stock) Release(ctx context.Context, orderID uuid.UUID) error {
-	return throughDo(s.at, orderID, "Release", func() error { return s.Stock.Release(ctx, orderID) })
+func (s stock) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	return throughDo(s.at, orderID, "Release", func() error { return s.Stock.Release(ctx, orderID, kept...) })
 }
 
 func (s stock) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {

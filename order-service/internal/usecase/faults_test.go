@@ -247,8 +247,8 @@ func (s faultyStock) Confirm(ctx context.Context, orderID uuid.UUID) error {
 	return throughDo(ctx, s.Faults, "stock.Confirm", func() error { return s.to.Confirm(ctx, orderID) })
 }
 
-func (s faultyStock) Release(ctx context.Context, orderID uuid.UUID) error {
-	return throughDo(ctx, s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID) })
+func (s faultyStock) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	return throughDo(ctx, s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID, kept...) })
 }
 
 func (s faultyStock) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {

@@ -165,8 +165,9 @@ type Stock interface {
 	// Confirm takes what was promised off the shelf, also if the promise has ended: domain.ErrOutOfStock if there is not enough
 	// any more, domain.ErrReservationEnded after a Release, domain.ErrReservationMissing if nothing is known of the order.
 	Confirm(ctx context.Context, orderID uuid.UUID) error
-	// Release gives everything back, also what was confirmed, and refuses a later Reserve.
-	Release(ctx context.Context, orderID uuid.UUID) error
+	// Release gives everything back, also what was confirmed, but for what is kept, and refuses a later Reserve. The first one
+	// decides what is kept.
+	Release(ctx context.Context, orderID uuid.UUID, kept ...Line) error
 	// Restock gives some of what was confirmed back, once a refund: at least one line. After a Release there is nothing left to
 	// give.
 	Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []Line) error

@@ -154,7 +154,7 @@ func (c *Checkout) giveBackOne(ctx context.Context, order *domain.Order, refund 
 	if !refund.Restock || refund.Restocked {
 		return order, nil
 	}
-	if err := c.stock.Restock(ctx, order.ID(), refund.ID, linesOfRefund(order, refund)); err != nil {
+	if err := c.stock.Restock(ctx, order.ID(), refund.ID, linesOfRefunded(order, refund.Items)); err != nil {
 		return order, fmt.Errorf("put the pieces back: %w", err)
 	}
 	return c.record(ctx, order, func(o *domain.Order) (Change, error) {
@@ -193,10 +193,10 @@ func (c *Checkout) record(ctx context.Context, order *domain.Order, decide func(
 	return changed, nil
 }
 
-// linesOfRefund are the pieces that a refund is for.
-func linesOfRefund(o *domain.Order, refund domain.Refund) []Line {
+// linesOfRefunded are pieces that were refunded.
+func linesOfRefunded(o *domain.Order, refunded []domain.RefundedItem) []Line {
 	var lines []Line
-	for _, back := range refund.Items {
+	for _, back := range refunded {
 		for _, item := range o.Snapshot().Items {
 			if item.ID == back.ItemID {
 				lines = append(lines, Line{ProductID: item.ProductID, Quantity: back.Quantity})

@@ -271,6 +271,53 @@ func TestCancelOfAPartlyRefundedOrder(t *testing.T) {
 	}
 }
 
+// A piece that was refunded and stays away does not come back with the others when the order is cancelled, however often that
+// is tried, and by whom: also if nobody has taken the pieces off the shelf yet, or an audit has them released.
+func TestCancelKeepsWhatDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		placed Faults
+		cancel Faults
+	}{
+		{"at once", Faults{}, Faults{}},
+		{"the stock is away", Faults{}, CantReach(errAway, "stock.Release")},
+		{"the answer of the stock is lost", Faults{}, Faults{After: func(call string) error {
+			if call == "stock.Release" {
+				return errAway
+			}
+			return nil
+		}}},
+		{"before the pieces are taken", CantReach(errAway, "stock.Confirm"), Faults{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			placed, err := s.process(tc.placed).Place(s.ctx(t), s.wish(tokOK))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := s.set(t, placed.Order.ID, domain.Processing)
+			s.refund(t, usecase.RefundOrder{OrderID: o.ID, Items: []domain.RefundedItem{{ItemID: line(t, o, s.cup).ID, Quantity: 1}}})
+			if _, err := s.process(tc.cancel).Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+				t.Fatal(err)
+			}
+			s.work(t, s.healthy(), time.Minute)
+			for range 2 {
+				s.agrees(t)
+				if got := s.stock.Available(s.cup); got != pieces-1 {
+					t.Errorf("%d cups are on the shelf, want %d", got, pieces-1)
+				}
+				if got := s.stock.Available(s.pot); got != pieces {
+					t.Errorf("%d pots are on the shelf, want %d", got, pieces)
+				}
+				s.store.PlanAgain(o.ID, s.clock.Now())
+				s.work(t, s.healthy(), time.Minute)
+			}
+		})
+	}
+}
+
 // The provider refuses to give the money of a cancelled order back: nobody asks for ever, and staff may try another way.
 func TestCancelWhoseRefundIsRefused(t *testing.T) {
 	t.Parallel()

@@ -234,7 +234,7 @@ func confirmedAt(order domain.Snapshot) time.Time {
 
 // compensate gives back what a cancelled order holds, and returns it as it is then.
 func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain.Order, error) {
-	if err := c.stock.Release(ctx, order.ID()); err != nil {
+	if err := c.stock.Release(ctx, order.ID(), linesOfRefunded(order, order.Kept())...); err != nil {
 		return order, fmt.Errorf("release the stock: %w", err)
 	}
 	status := order.Payment().Status

@@ -195,7 +195,10 @@ func (s *FakeStock) Confirm(_ context.Context, orderID uuid.UUID) error {
 }
 
 // Release implements usecase.Stock.
-func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
+func (s *FakeStock) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	if len(kept) > 0 {
+		_ = s.Confirm(ctx, orderID) // what can't be taken is not kept
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
@@ -205,7 +208,7 @@ func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
 	}
 	if r.state == Sold {
 		for _, l := range r.lines {
-			s.onHand[l.ProductID] += l.Quantity - r.back(l.ProductID)
+			s.onHand[l.ProductID] += max(0, l.Quantity-r.back(l.ProductID)-quantityOf(l.ProductID, kept))
 		}
 	}
 	r.state = Released
@@ -215,10 +218,15 @@ func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
 // back is how many pieces of a product were put back for refunds.
 func (r *reservation) back(product uuid.UUID) (n int64) {
 	for _, lines := range r.restocks {
-		for _, l := range lines {
-			if l.ProductID == product {
-				n += l.Quantity
-			}
+		n += quantityOf(product, lines)
+	}
+	return n
+}
+
+func quantityOf(product uuid.UUID, lines []usecase.Line) (n int64) {
+	for _, l := range lines {
+		if l.ProductID == product {
+			n += l.Quantity
 		}
 	}
 	return n
