@@ -94,6 +94,7 @@ func (o *Order) Refund(wish RefundWish, at time.Time) (Refund, error) {
 		}
 	default:
 		r.Items = o.itemsLeft()
+		r.Restock = r.Restock && len(r.Items) > 0 // it may be only the delivery
 	}
 	if amount == 0 || amount > left {
 		return Refund{}, ErrRefundExceeds.WithAttribute("refundable", left)

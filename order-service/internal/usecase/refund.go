@@ -104,7 +104,8 @@ func (w RefundOrder) begun(o *domain.Order, caller auth.Principal, request uuid.
 		default: // all that is left is on its way
 			same = s.Promised() == s.Total
 		}
-		if same && r.Status == domain.RefundPending && r.Reason == w.Reason && r.Restock == w.Restock && r.By == caller.UserID {
+		restock := w.Restock && len(r.Items) > 0
+		if same && r.Status == domain.RefundPending && r.Reason == w.Reason && r.Restock == restock && r.By == caller.UserID {
 			return r, true
 		}
 	}
@@ -154,8 +155,10 @@ func (c *Checkout) giveBackOne(ctx context.Context, order *domain.Order, refund 
 	if !refund.Restock || refund.Restocked {
 		return order, nil
 	}
-	if err := c.stock.Restock(ctx, order.ID(), refund.ID, linesOfRefunded(order, refund.Items)); err != nil {
-		return order, fmt.Errorf("put the pieces back: %w", err)
+	if len(refund.Items) > 0 { // there are old ones that would put nothing back
+		if err := c.stock.Restock(ctx, order.ID(), refund.ID, linesOfRefunded(order, refund.Items)); err != nil {
+			return order, fmt.Errorf("put the pieces back: %w", err)
+		}
 	}
 	return c.record(ctx, order, func(o *domain.Order) (Change, error) {
 		return Change{}, o.Restocked(refund.ID)

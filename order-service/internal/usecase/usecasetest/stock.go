@@ -238,6 +238,8 @@ func (s *FakeStock) Restock(_ context.Context, orderID, refundID uuid.UUID, line
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
 	switch {
+	case len(lines) == 0:
+		return apperr.InvalidField("lines", "must have at least one")
 	case !ok:
 		return domain.ErrReservationMissing
 	case r.state == Active || r.state == Ended:
