@@ -308,14 +308,14 @@ func (o *Order) TakeBack(wish RefundWish, at time.Time) error {
 // MissStock records that pieces which were paid for are not there, and reports whether that is news. It is for the shop, not
 // for the customer, so the version stays.
 func (o *Order) MissStock(at time.Time) bool {
-	if !o.s.StockMissingSince.IsZero() || o.s.Status == Cancelled {
+	if !o.s.StockMissingSince.IsZero() || o.s.Status == Cancelled || o.s.Status == Refunded {
 		return false
 	}
 	o.s.StockMissingSince = at
 	return true
 }
 
-// FindStock records that the pieces are there after all.
+// FindStock records that the pieces are there after all, or that nobody waits for them any more.
 func (o *Order) FindStock() { o.s.StockMissingSince = time.Time{} }
 
 // Reversed records that the provider holds nothing for the attempt to pay any more.

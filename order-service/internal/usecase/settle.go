@@ -72,7 +72,7 @@ func (c *Checkout) settlePaid(ctx context.Context, order *domain.Order) (time.Du
 			o.FindStock()
 			return Change{}, nil
 		})
-		c.log.InfoContext(ctx, "the pieces of a paid order are there after all", "order_id", order.ID())
+		c.log.InfoContext(ctx, "the pieces of a paid order are not missing any more", "order_id", order.ID(), "status", order.Status())
 	}
 	return 0, errors.Join(stock, rest)
 }
@@ -88,8 +88,11 @@ func (c *Checkout) stockIsMissing(ctx context.Context, order *domain.Order, caus
 	if err != nil {
 		return 0, fmt.Errorf("record that pieces are missing: %w", err)
 	}
-	if order.Status() == domain.Cancelled {
-		return 0, nil // meanwhile; the plan of the cancellation goes on
+	switch order.Status() { // meanwhile
+	case domain.Cancelled:
+		return 0, nil // the plan of the cancellation goes on
+	case domain.Refunded:
+		return settleAgain, nil
 	}
 	if news {
 		c.stockMissing(ctx)
@@ -206,10 +209,19 @@ func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, 
 }
 
 // take takes the pieces of a paid order off the shelf. What product-service knows nothing of, because it was restored from a
-// backup or has forgotten a promise that ended long ago, is promised anew first.
+// backup or has forgotten a promise that ended long ago, is promised anew first. Nobody waits any more for what is missing when
+// all the money is back: then nothing is taken, now or later.
 func (c *Checkout) take(ctx context.Context, order domain.Snapshot) error {
+	refunded := order.Status == domain.Refunded
+	if refunded && !order.StockMissingSince.IsZero() {
+		return c.letGo(ctx, order.ID)
+	}
 	err := c.stock.Confirm(ctx, order.ID)
-	if errors.Is(err, domain.ErrReservationMissing) {
+	missing := errors.Is(err, domain.ErrReservationMissing)
+	switch {
+	case refunded && (missing || errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded)):
+		return c.letGo(ctx, order.ID)
+	case missing:
 		// There are no other lines that a higher revision would have to replace.
 		if err := c.stock.Reserve(ctx, order.ID, FirstLease.Epoch, linesOfItems(order.Items), reservationTTL); err != nil {
 			return fmt.Errorf("reserve anew: %w", err)
@@ -218,6 +230,14 @@ func (c *Checkout) take(ctx context.Context, order domain.Snapshot) error {
 	}
 	if err != nil {
 		return fmt.Errorf("confirm the reservation: %w", err)
+	}
+	return nil
+}
+
+// letGo releases what nobody takes.
+func (c *Checkout) letGo(ctx context.Context, orderID uuid.UUID) error {
+	if err := c.stock.Release(ctx, orderID); err != nil {
+		return fmt.Errorf("release what nobody takes: %w", err)
 	}
 	return nil
 }
