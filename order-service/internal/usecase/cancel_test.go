@@ -119,24 +119,39 @@ func TestWhileBusy(t *testing.T) {
 }
 
 // The customer's answer does not depend on whether stock and money can be given back at once, or on who else looks at the
-// order then.
+// order then. Neither waits for the other.
 func TestCancelWhileOthersAreAway(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{"stock.Release", "payments.Refund"} {
-		t.Run(call, func(t *testing.T) {
+	for _, tc := range []struct {
+		call, token string
+		stock       string
+		now, then   domain.PaymentStatus
+	}{
+		{"stock.Release", tokOK, sold, domain.PaymentRefunded, domain.PaymentRefunded},
+		{"stock.Release", tokTimeout, active, domain.PaymentVoided, domain.PaymentVoided},
+		{"payments.Refund", tokOK, released, domain.PaymentCaptured, domain.PaymentRefunded},
+		{"payments.Reverse", tokTimeout, released, domain.PaymentPending, domain.PaymentVoided},
+	} {
+		t.Run(tc.call+" "+tc.token, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			o := s.place(t, s.wish(tokOK)).Order
-			away := s.process(CantReach(errAway, call))
+			o := s.place(t, s.wish(tc.token)).Order
+			away := s.process(CantReach(errAway, tc.call))
 			got, err := away.Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID})
-			if err != nil || got.Order.Status != domain.Cancelled || got.Order.Payment.Status != domain.PaymentCaptured {
-				t.Errorf("%v, the order is %s, its payment %s", err, got.Order.Status, got.Order.Payment.Status)
+			if err != nil || got.Order.Status != domain.Cancelled || got.Order.Payment.Status != tc.now {
+				t.Errorf("%v, the order is %s, its payment %s, want %s", err, got.Order.Status, got.Order.Payment.Status, tc.now)
+			}
+			if state := s.stock.State(o.ID); state != tc.stock {
+				t.Errorf("its pieces are %s, want %s", state, tc.stock)
 			}
 			s.work(t, away, time.Hour)
 			s.work(t, s.healthy(), time.Minute)
 			s.agrees(t)
-			if got := s.order(t, o.ID).Payment.Status; got != domain.PaymentRefunded {
-				t.Errorf("its payment is %s", got)
+			if got := s.order(t, o.ID).Payment.Status; got != tc.then {
+				t.Errorf("its payment is %s, want %s", got, tc.then)
+			}
+			if plans := s.store.Plans(); len(plans) != 0 {
+				t.Errorf("still planned: %v", plans)
 			}
 		})
 	}

@@ -46,12 +46,12 @@ func (c *Checkout) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration
 	case domain.Pending:
 		return c.settlePending(ctx, order)
 	case domain.Cancelled:
-		_, err := c.compensate(ctx, order)
-		if errors.Is(err, errNotConfigured) {
-			c.log.WarnContext(ctx, "the payment of a cancelled order waits for its provider", "order_id", order.ID(), "error", err)
+		_, stock, money := c.compensate(ctx, order)
+		if stock == nil && errors.Is(money, errNotConfigured) {
+			c.log.WarnContext(ctx, "the payment of a cancelled order waits for its provider", "order_id", order.ID(), "error", money)
 			return c.providerAgain(order), nil
 		}
-		return 0, err
+		return 0, errors.Join(stock, money)
 	default:
 		return c.settlePaid(ctx, order)
 	}
@@ -252,10 +252,11 @@ func confirmedAt(order domain.Snapshot) time.Time {
 	return order.CreatedAt
 }
 
-// compensate gives back what a cancelled order holds, and returns it as it is then.
-func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain.Order, error) {
+// compensate gives back what a cancelled order holds, and returns it as it is then. Its pieces and its money do not wait for each
+// other.
+func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (_ *domain.Order, stock, money error) {
 	if err := c.stock.Release(ctx, order.ID(), linesOfRefunded(order, order.Kept())...); err != nil {
-		return order, fmt.Errorf("release the stock: %w", err)
+		stock = fmt.Errorf("release the stock: %w", err)
 	}
 	status := order.Payment().Status
 	switch status {
@@ -264,22 +265,22 @@ func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain
 		if order.Payment().Method == domain.Card {
 			payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
 			if err != nil {
-				return order, fmt.Errorf("reverse the payment: %w", err)
+				return order, stock, fmt.Errorf("reverse the payment: %w", err)
 			}
 			if payment.Status == ProviderRefunded {
 				status = domain.PaymentRefunded
 			}
 		}
 	}
-	order, refunding := c.giveBack(ctx, order)
+	order, money = c.giveBack(ctx, order)
 	reversed, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
 		if unpaid := o.Payment().Status; unpaid == domain.PaymentPending || unpaid == domain.PaymentAuthorized {
 			o.Reversed(status, c.now())
 		}
-		return Change{Settle: Plan{Never: len(o.OpenRefunds()) == 0}}, nil
+		return Change{Settle: Plan{Never: stock == nil && len(o.OpenRefunds()) == 0}}, nil
 	})
 	if err != nil {
-		return order, errors.Join(refunding, fmt.Errorf("record that nothing is held: %w", err))
+		return order, stock, errors.Join(money, fmt.Errorf("record that no money is held: %w", err))
 	}
-	return reversed, refunding
+	return reversed, stock, money
 }
