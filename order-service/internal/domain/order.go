@@ -263,14 +263,20 @@ func (o *Order) Cancel(by, reason string, at time.Time) error {
 	if o.refundable() == 0 {
 		return nil
 	}
+	_, err := o.refundRest(by, reason, at)
+	return err
+}
+
+// refundRest makes what is left of the money of a cancelled order a refund, and returns its id.
+func (o *Order) refundRest(by, reason string, at time.Time) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return fmt.Errorf("make refund id: %w", err)
+		return uuid.Nil, fmt.Errorf("make refund id: %w", err)
 	}
 	if _, err = o.Refund(RefundWish{ID: id, Reason: cmp.Or(reason, "the order was cancelled"), Restock: true, By: by}, at); err != nil {
-		return err
+		return uuid.Nil, err
 	}
-	return o.Restocked(id) // by the release
+	return id, o.Restocked(id) // by the release
 }
 
 // Advance moves the order on at the word of staff: it is packed, shipped, delivered. What is paid on delivery is paid then.
@@ -324,6 +330,17 @@ func (o *Order) Reversed(status PaymentStatus, at time.Time) {
 		o.s.Payment.Status = status
 		o.touch(at)
 	}
+}
+
+// ReversalRefused records that the provider has taken the money of a cancelled order, under a reference, and refuses for good to
+// give it back: a refund that failed, which staff may try once more.
+func (o *Order) ReversalRefused(reference string, at time.Time) error {
+	o.s.Payment.Status, o.s.Payment.Reference = PaymentCaptured, reference
+	id, err := o.refundRest(System, "", at)
+	if err != nil {
+		return err
+	}
+	return o.FailRefund(id, at)
 }
 
 // become is the only place where the state changes.

@@ -135,8 +135,8 @@ func (s payments) Capture(ctx context.Context, key, paymentID string) (usecase.P
 	return through(s.at, orderOf(key), "Capture", func() (usecase.ProviderPayment, error) { return s.Payments.Capture(ctx, key, paymentID) })
 }
 
-func (s payments) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
-	return through(s.at, orderOf(key), "Reverse", func() (usecase.ProviderPayment, error) { return s.Payments.Reverse(ctx, key, amount) })
+func (s payments) Reverse(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	return through(s.at, orderOf(key), "Reverse", func() (usecase.ProviderPayment, error) { return s.Payments.Reverse(ctx, key) })
 }
 
 func (s payments) Refund(ctx context.Context, key, refundKey string, amount money.Money) (usecase.ProviderPayment, error) {

@@ -89,7 +89,11 @@ func (c *Checkout) reverseGivenUp(ctx context.Context, order *domain.Order) erro
 	for _, key := range order.PastPaymentKeys() {
 		// Where an earlier attempt was begun is not kept. A provider that knows nothing of it closes the key, which is no harm.
 		for _, provider := range c.payments.all() {
-			if _, err := provider.Reverse(ctx, key, order.Snapshot().Total); err != nil {
+			_, err := provider.Reverse(ctx, key)
+			switch {
+			case errors.Is(err, domain.ErrRefundFailed): // for good; audits tell of the money, until somebody has given it back
+				c.log.ErrorContext(ctx, "the provider refuses to reverse a payment", "order_id", order.ID(), "key", key, "error", err)
+			case err != nil:
 				failed = append(failed, fmt.Errorf("reverse payment %s at %s: %w", key, provider.Name(), err))
 			}
 		}
@@ -103,22 +107,25 @@ func (c *Checkout) reverseCurrent(ctx context.Context, order *domain.Order) erro
 	if order.Payment().Method != domain.Card || !order.PaymentGivenUp() {
 		return nil
 	}
-	payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+	payment, err := c.reverse(ctx, order)
 	if err != nil {
 		return fmt.Errorf("reverse payment %s: %w", order.PaymentKey(), err)
 	}
-	if payment.Status != ProviderRefunded {
+	switch {
+	case payment.Status == ProviderRefunded:
+		c.log.WarnContext(ctx, "a payment that was given up was taken all the same, and is refunded", "order_id", order.ID())
+	case payment.Status == ProviderCaptured && order.Status() == domain.Cancelled:
+	default: // nothing is held; or it is refused for an order that may still be paid, and audits tell of it
 		return nil
 	}
-	c.log.WarnContext(ctx, "a payment that was given up was taken all the same, and is refunded", "order_id", order.ID())
 	_, _, err = c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
-		if o.PaymentGivenUp() && o.PaymentKey() == order.PaymentKey() {
-			o.Reversed(domain.PaymentRefunded, c.now())
+		if !o.PaymentGivenUp() || o.PaymentKey() != order.PaymentKey() {
+			return Change{}, nil
 		}
-		return Change{}, nil
+		return Change{}, c.reversed(o, payment)
 	})
 	if err != nil {
-		return fmt.Errorf("record that the payment is refunded: %w", err)
+		return fmt.Errorf("record what became of the payment: %w", err)
 	}
 	return nil
 }

@@ -108,6 +108,40 @@ func TestMoneyForAnAttemptThatFailed(t *testing.T) {
 	}
 }
 
+// What an earlier attempt took goes back as it was taken, whatever the order costs by now; and if the provider refuses that, nobody
+// asks for ever: audits tell of it.
+func TestMoneyForAnAttemptOfAnotherAmount(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{false, true} {
+		s := newShop(t)
+		o := s.place(t, s.wish("")).Order
+		pay := func(token string) error {
+			_, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: o.ID, Method: domain.Card, Token: token})
+			return err
+		}
+		refused(t, pay(tokDeclined), domain.ErrPaymentDeclined)
+		if _, err := s.healthy().RemoveItem(s.ctx(t), s.principal(), usecase.RemoveItem{OrderID: o.ID, ItemID: line(t, o, s.pot).ID}); err != nil {
+			t.Fatal(err)
+		}
+		if err := pay(tokOK); err != nil {
+			t.Fatal(err)
+		}
+		s.work(t, s.healthy(), time.Minute)
+		s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
+		s.provider.Keep(keeps)
+		s.event(t, o.ID)
+		if !keeps {
+			s.agrees(t)
+			continue
+		}
+		a := s.auditor(Faults{})
+		a.rounds(t, 4*settle)
+		if found := a.open(t); len(found) != 1 || found[0].Kind != domain.CaptureWithoutOrder {
+			t.Errorf("found %+v, want one %s", found, domain.CaptureWithoutOrder)
+		}
+	}
+}
+
 // While the provider is away the look at it fails, and is planned again by the queue.
 func TestEventWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()

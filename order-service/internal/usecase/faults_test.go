@@ -278,8 +278,8 @@ func (s faultyPayments) Capture(ctx context.Context, key, paymentID string) (use
 	return through(ctx, s.Faults, "payments.Capture", func() (usecase.ProviderPayment, error) { return s.to.Capture(ctx, key, paymentID) })
 }
 
-func (s faultyPayments) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
-	return through(ctx, s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key, amount) })
+func (s faultyPayments) Reverse(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	return through(ctx, s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key) })
 }
 
 func (s faultyPayments) Refund(ctx context.Context, key, refundKey string, amount money.Money) (usecase.ProviderPayment, error) {

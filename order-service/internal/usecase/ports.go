@@ -209,9 +209,9 @@ type Payments interface {
 	Find(ctx context.Context, key string) (ProviderPayment, error)
 	// Capture takes what was authorized.
 	Capture(ctx context.Context, key, paymentID string) (ProviderPayment, error)
-	// Reverse sees to it that the provider holds nothing under a key: it voids what is authorized and refunds in full what
-	// is captured.
-	Reverse(ctx context.Context, key string, amount money.Money) (ProviderPayment, error)
+	// Reverse sees to it that the provider holds nothing under a key: it voids what is authorized and refunds all that is left
+	// of what is captured. A conflict error is a refusal for good: what was captured stays so.
+	Reverse(ctx context.Context, key string) (ProviderPayment, error)
 	// Refund gives an amount of what was captured under a key back, once a refundKey. A conflict error is a refusal for good:
 	// nothing was given back, and nothing will be.
 	Refund(ctx context.Context, key, refundKey string, amount money.Money) (ProviderPayment, error)

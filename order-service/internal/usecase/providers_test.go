@@ -12,7 +12,6 @@ import (
 	"shop.example/order-service/internal/usecase"
 	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
-	"shop.example/platform/money"
 )
 
 // another is a provider beside the one of the shop.
@@ -172,7 +171,7 @@ func TestLateMoneyAtTheProviderBefore(t *testing.T) {
 // away is a provider that answers nothing.
 type away struct{ another }
 
-func (away) Reverse(context.Context, string, money.Money) (usecase.ProviderPayment, error) {
+func (away) Reverse(context.Context, string) (usecase.ProviderPayment, error) {
 	return usecase.ProviderPayment{}, errAway
 }
 

@@ -173,13 +173,13 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease) error {
 	payment, err := c.payments.of(order).Find(ctx, order.PaymentKey())
 	if err == nil && payment.Status == ProviderPending && c.now().Sub(order.Snapshot().UpdatedAt) > longestPayment {
-		payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+		payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey())
 	}
 	if err == nil && payment.Status == ProviderAuthorized {
 		// The pieces may have gone to others if it took very long. Nothing is captured for what can't be delivered.
 		err = c.stock.Reserve(ctx, order.ID(), lease.Epoch, linesOf(order), reservationTTL)
 		if errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded) {
-			payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+			payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey())
 		}
 	}
 	if err != nil {
@@ -258,29 +258,61 @@ func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (_ *doma
 	if err := c.stock.Release(ctx, order.ID(), linesOfRefunded(order, order.Kept())...); err != nil {
 		stock = fmt.Errorf("release the stock: %w", err)
 	}
-	status := order.Payment().Status
-	switch status {
-	case domain.PaymentPending, domain.PaymentAuthorized: // what was captured is a refund by now
-		status = domain.PaymentVoided
-		if order.Payment().Method == domain.Card {
-			payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
-			if err != nil {
-				return order, stock, fmt.Errorf("reverse the payment: %w", err)
-			}
-			if payment.Status == ProviderRefunded {
-				status = domain.PaymentRefunded
-			}
+	reversed := ProviderPayment{Status: ProviderVoided}
+	if unrecorded(order) && order.Payment().Method == domain.Card { // what was captured is a refund by now
+		var err error
+		if reversed, err = c.reverse(ctx, order); err != nil {
+			return order, stock, fmt.Errorf("reverse the payment: %w", err)
 		}
 	}
 	order, money = c.giveBack(ctx, order)
-	reversed, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
-		if unpaid := o.Payment().Status; unpaid == domain.PaymentPending || unpaid == domain.PaymentAuthorized {
-			o.Reversed(status, c.now())
+	settled, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
+		if unrecorded(o) {
+			if err := c.reversed(o, reversed); err != nil {
+				return Change{}, err
+			}
 		}
 		return Change{Settle: Plan{Never: stock == nil && len(o.OpenRefunds()) == 0}}, nil
 	})
 	if err != nil {
 		return order, stock, errors.Join(money, fmt.Errorf("record that no money is held: %w", err))
 	}
-	return reversed, stock, money
+	return settled, stock, money
+}
+
+// unrecorded reports whether nobody has written down what the payment of a cancelled order came to.
+func unrecorded(o *domain.Order) bool {
+	status := o.Payment().Status
+	return status == domain.PaymentPending || status == domain.PaymentAuthorized
+}
+
+// reverse has the provider give back what it holds for the current attempt to pay an order, and returns the payment as it is then:
+// still captured, if the provider refuses that for good.
+func (c *Checkout) reverse(ctx context.Context, order *domain.Order) (ProviderPayment, error) {
+	provider := c.payments.of(order)
+	payment, refusal := provider.Reverse(ctx, order.PaymentKey())
+	if !errors.Is(refusal, domain.ErrRefundFailed) {
+		return payment, refusal
+	}
+	payment, err := provider.Find(ctx, order.PaymentKey())
+	if err != nil {
+		return payment, errors.Join(refusal, err)
+	}
+	if payment.Status == ProviderCaptured {
+		c.log.ErrorContext(ctx, "the provider refuses to reverse a payment", "order_id", order.ID(), "payment_id", payment.ID, "error", refusal)
+	}
+	return payment, nil
+}
+
+// reversed writes down what became of the payment of a cancelled order.
+func (c *Checkout) reversed(o *domain.Order, payment ProviderPayment) error {
+	switch payment.Status {
+	case ProviderCaptured:
+		return o.ReversalRefused(payment.ID, c.now())
+	case ProviderRefunded:
+		o.Reversed(domain.PaymentRefunded, c.now())
+	default:
+		o.Reversed(domain.PaymentVoided, c.now())
+	}
+	return nil
 }
