@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -58,25 +57,28 @@ func (e *Events) Handle(ctx context.Context, provider string, headers map[string
 }
 
 // CheckPayments asks the provider for all that it holds for an order. An attempt that is under way goes on; what the provider
-// has for one that was given up goes back. It returns what Settle returns.
-func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.Duration, error) {
+// has for one that was given up goes back. After an error it must run again.
+func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) error {
 	order, err := c.orders.Order(ctx, orderID)
 	if errors.Is(err, domain.ErrOrderMissing) {
-		return 0, nil
+		return nil
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	payment := order.Payment()
 	if payment.Method == domain.Card && payment.Attempt > 0 || payment.Attempt > 1 { // earlier ones may have been by card
 		if err := c.reverseGivenUp(ctx, order); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if order.PaymentUnderWay() || order.Status() == domain.Cancelled && payment.Status == domain.PaymentPending {
-		return c.Settle(ctx, orderID)
+		// Such an order has a plan, which looks again for as long as it must: each event looks once.
+		if _, err := c.Settle(ctx, orderID); err != nil {
+			c.log.WarnContext(ctx, "an event settles nothing; the order is looked at again", "order_id", orderID, "error", err)
+		}
 	}
-	return 0, nil
+	return nil
 }
 
 // reverseGivenUp gives back what the provider holds under the keys of attempts that came to nothing. Nothing more can come

@@ -157,7 +157,7 @@ func TestLateMoneyAtTheProviderBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
-	if _, err := process.CheckPayments(t.Context(), o.ID); err != nil {
+	if err := process.CheckPayments(t.Context(), o.ID); err != nil {
 		t.Fatal(err)
 	}
 	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
@@ -187,7 +187,7 @@ func TestLateMoneyWhileAnotherProviderIsAway(t *testing.T) {
 	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
 	parts := s.parts(Faults{})
 	parts.Payments, parts.OtherPayments = away{another{usecasetest.NewFakeProvider()}}, []usecase.Payments{s.provider}
-	if _, err := usecase.NewCheckout(parts).CheckPayments(t.Context(), o.ID); !errors.Is(err, errAway) {
+	if err := usecase.NewCheckout(parts).CheckPayments(t.Context(), o.ID); !errors.Is(err, errAway) {
 		t.Errorf("error %v, want %v, so that the queue comes back", err, errAway)
 	}
 	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
