@@ -46,6 +46,7 @@ type Order struct {
 	Refunded      int64 // by refunds that are done
 	Lines         map[string]int64
 	Restock       map[string]int64 // by refunds that are done and put pieces back
+	Kept          map[string]int64 // by refunds that are done, put no pieces back, and came before the order was cancelled
 	OpenRefunds   int              // that are under way, or whose pieces are not back yet
 	FailedRefunds int              // that the provider refuses, and staff look after
 	StockMissing  bool             // by what staff are told: it was paid, and its pieces are gone
@@ -170,7 +171,11 @@ func (s State) checkOrder(found *findings, id string, o *Order) {
 // checkMoved compares what left the shelf with what was bought and kept.
 func (s State) checkMoved(found *findings, id string, r *Reservation) {
 	kept := map[string]int64{}
-	if o := s.Orders[id]; o != nil && o.sold() {
+	switch o := s.Orders[id]; {
+	case o == nil:
+	case o.Status == "cancelled":
+		kept = o.Kept
+	case o.sold():
 		for product, n := range o.Lines {
 			kept[product] = n - o.Restock[product]
 		}

@@ -15,6 +15,7 @@ func sound() State {
 			"refunded":  {Status: "delivered", Payment: "partially_refunded", Method: "card", Total: 5490, Refunded: 2500, Lines: lines(2), Restock: lines(1), Keys: 1},
 			"unpaid":    {Status: "pending", Payment: "none", Method: "card", Total: 2990, Lines: lines(1), Planned: true, Keys: 1},
 			"cancelled": {Status: "cancelled", Payment: "refunded", Method: "card", Total: 2990, Refunded: 2990, Lines: lines(1), Keys: 1},
+			"broken":    {Status: "cancelled", Payment: "refunded", Method: "card", Total: 5490, Refunded: 5490, Lines: lines(2), Restock: lines(1), Kept: lines(1), Keys: 1},
 		},
 		Money: map[string]Money{
 			"paid": {Net: 5490, MostHeld: 5490, Captures: 1}, "refunded": {Net: 2990, MostHeld: 5490, Captures: 1},
@@ -25,6 +26,7 @@ func sound() State {
 			"cash":      {Status: "confirmed", Lines: lines(1), Moved: lines(1)},
 			"refunded":  {Status: "confirmed", Lines: lines(2), Moved: lines(1)},
 			"unpaid":    {Status: "active", Lines: lines(1)},
+			"broken":    {Status: "released", Lines: lines(2), Moved: lines(1)},
 			"cancelled": {Status: "released", Lines: lines(1), Moved: lines(0)}, "never came to be": {Status: "released"},
 		},
 		Products: map[string]Product{"lamp": {OnHand: 6, Reserved: 1, Ledger: 6}},
@@ -87,6 +89,7 @@ func TestEachFinding(t *testing.T) {
 		"other lines":                 {func(s State) { s.Reservations["unpaid"].Lines["lamp"] = 2 }, "order unpaid, product lamp: 1 are bought, 2 reserved"},
 		"reserved for no order":       {func(s State) { s.Reservations["never came to be"].Status = "active" }, "order never came to be: there is no such order, and its reservation is active"},
 		"restocked twice":             {func(s State) { s.Reservations["refunded"].Moved["lamp"] = 0 }, "order refunded, product lamp: 1 are bought and kept, 0 have left the shelf"},
+		"back though it was kept":     {func(s State) { s.Reservations["broken"].Moved["lamp"] = 0 }, "order broken, product lamp: 1 are bought and kept, 0 have left the shelf"},
 		"left for a cancelled order":  {func(s State) { s.Reservations["cancelled"].Moved["lamp"] = 1 }, "order cancelled, product lamp: 0 are bought and kept, 1 have left the shelf"},
 		"reserved by nobody":          {func(s State) { s.Products["lamp"] = Product{OnHand: 6, Reserved: 2, Ledger: 6} }, "product lamp: 2 are reserved, by reservations 1"},
 		"moved by nobody":             {func(s State) { s.Products["lamp"] = Product{OnHand: 7, Reserved: 1, Ledger: 6} }, "product lamp: 7 are on hand, by the ledger 6"},

@@ -118,7 +118,7 @@ func (s State) readOrders(ctx context.Context, tx pgx.Tx) error {
 		FROM orders o LEFT JOIN river_job j ON j.id = o.settle_job AND j.state NOT IN ('completed', 'cancelled', 'discarded')`,
 		[]any{&id, &o.UserID, &o.Status, &o.Payment, &o.Method, &o.Total, &o.StockMissing, &o.Planned, &o.Soon, &o.Keys}, func() {
 			read := o
-			read.Lines, read.Restock = map[string]int64{}, map[string]int64{}
+			read.Lines, read.Restock, read.Kept = map[string]int64{}, map[string]int64{}, map[string]int64{}
 			s.Orders[id] = &read
 		})
 	if err != nil {
@@ -167,12 +167,19 @@ func (s State) readOrders(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
+	var early bool
 	return each(ctx, tx, `
-		SELECT r.order_id::text, i.product_id::text, (back.item->>'Quantity')::bigint
+		SELECT r.order_id::text, i.product_id::text, (back.item->>'Quantity')::bigint, r.restock,
+			EXISTS (SELECT FROM order_history h WHERE h.order_id = r.order_id AND h.status = 'cancelled' AND h.at >= r.at)
 		FROM order_refunds r CROSS JOIN LATERAL jsonb_array_elements(r.items) AS back(item)
 		JOIN order_items i ON i.id = (back.item->>'ItemID')::uuid
-		WHERE r.restock AND r.status = 'done'`, []any{&id, &product, &n}, func() {
-		s.Orders[id].Restock[product] += n
+		WHERE r.status = 'done'`, []any{&id, &product, &n, &restock, &early}, func() {
+		switch o := s.Orders[id]; {
+		case restock:
+			o.Restock[product] += n
+		case early:
+			o.Kept[product] += n
+		}
 	})
 }
 

@@ -21,6 +21,26 @@ func (w *warehouse) RestockItems(_ context.Context, req *productv1.RestockItemsR
 	return &productv1.RestockItemsResponse{}, w.refuses
 }
 
+func (w *warehouse) ReleaseReservation(_ context.Context, req *productv1.ReleaseReservationRequest) (*productv1.ReleaseReservationResponse, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.released = req
+	return &productv1.ReleaseReservationResponse{}, nil
+}
+
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	w := &warehouse{}
+	order, cup := uuid.New(), uuid.New()
+	if err := w.serve(t).Release(t.Context(), order, usecase.Line{ProductID: cup, Quantity: 3}); err != nil {
+		t.Fatal(err)
+	}
+	want := &productv1.ReleaseReservationRequest{OrderId: order.String(), Kept: []*productv1.StockLine{{ProductId: cup.String(), Quantity: 3}}}
+	if diff := cmp.Diff(want, w.released, protocmp.Transform()); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
 func TestRestock(t *testing.T) {
 	t.Parallel()
 	w := &warehouse{}

@@ -170,11 +170,9 @@ const reservationDiffers = "reservation_differs"
 
 // Reserve implements usecase.Stock.
 func (p *Products) Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []usecase.Line, ttl time.Duration) error {
-	req := &productv1.ReserveStockRequest{OrderId: orderID.String(), TtlSeconds: int64(ttl / time.Second), Revision: revision}
-	for _, l := range lines {
-		req.Lines = append(req.Lines, &productv1.StockLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
-	}
-	_, err := p.stock.ReserveStock(ctx, req)
+	_, err := p.stock.ReserveStock(ctx, &productv1.ReserveStockRequest{
+		OrderId: orderID.String(), TtlSeconds: int64(ttl / time.Second), Revision: revision, Lines: stockLines(lines),
+	})
 	switch apperr.ReasonOf(err) {
 	case domain.ErrReservationEnded.Reason:
 		return domain.ErrReservationEnded.Wrap(err)
@@ -191,17 +189,22 @@ func (p *Products) Confirm(ctx context.Context, orderID uuid.UUID) error {
 }
 
 // Release implements usecase.Stock.
-func (p *Products) Release(ctx context.Context, orderID uuid.UUID) error {
-	_, err := p.stock.ReleaseReservation(ctx, &productv1.ReleaseReservationRequest{OrderId: orderID.String()})
+func (p *Products) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	_, err := p.stock.ReleaseReservation(ctx, &productv1.ReleaseReservationRequest{OrderId: orderID.String(), Kept: stockLines(kept)})
 	return err
 }
 
 // Restock implements usecase.Stock.
 func (p *Products) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {
-	req := &productv1.RestockItemsRequest{OrderId: orderID.String(), RefundId: refundID.String()}
-	for _, l := range lines {
-		req.Lines = append(req.Lines, &productv1.StockLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
-	}
-	_, err := p.stock.RestockItems(ctx, req)
+	_, err := p.stock.RestockItems(ctx, &productv1.RestockItemsRequest{
+		OrderId: orderID.String(), RefundId: refundID.String(), Lines: stockLines(lines),
+	})
 	return err
+}
+
+func stockLines(lines []usecase.Line) (out []*productv1.StockLine) {
+	for _, l := range lines {
+		out = append(out, &productv1.StockLine{ProductId: l.ProductID.String(), Quantity: l.Quantity})
+	}
+	return out
 }

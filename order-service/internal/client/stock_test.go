@@ -34,9 +34,10 @@ type warehouse struct {
 	productv1.UnimplementedStockServiceServer
 	products []*productv1.Product
 
-	mu    sync.Mutex
-	asked *productv1.ReserveStockRequest
-	back  *productv1.RestockItemsRequest
+	mu       sync.Mutex
+	asked    *productv1.ReserveStockRequest
+	back     *productv1.RestockItemsRequest
+	released *productv1.ReleaseReservationRequest
 	// refuses is what the next reservation or restock is refused with, nil for none.
 	refuses error
 }

@@ -134,7 +134,7 @@ func (s *Stripe) Capture(ctx context.Context, key, paymentID string) (usecase.Pr
 }
 
 // Reverse implements usecase.Payments. What was captured is refunded as far as it has not been.
-func (s *Stripe) Reverse(ctx context.Context, key string, _ money.Money) (usecase.ProviderPayment, error) {
+func (s *Stripe) Reverse(ctx context.Context, key string) (usecase.ProviderPayment, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	intent, err := s.locate(ctx, key)

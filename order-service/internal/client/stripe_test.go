@@ -108,7 +108,7 @@ func TestStripeFaults(t *testing.T) {
 			if taken, _, _ := a.holds(); taken != price.Amount()-990 {
 				t.Errorf("%d is taken, want %d: one refund of 990", taken, price.Amount()-990)
 			}
-			got := again(t, func() (usecase.ProviderPayment, error) { return a.pay.Reverse(t.Context(), a.key, price) })
+			got := again(t, func() (usecase.ProviderPayment, error) { return a.pay.Reverse(t.Context(), a.key) })
 			if taken, _, _ := a.holds(); taken != 0 || got.Status != usecase.ProviderRefunded {
 				t.Errorf("payment %+v with %d taken, want all given back", got, taken)
 			}
@@ -120,7 +120,7 @@ func TestStripeFaults(t *testing.T) {
 				return a.pay.Authorize(t.Context(), a.key, a.order, price, usecasetest.TokOK)
 			})
 			a.befall(fault, "/cancel", 1)
-			got := again(t, func() (usecase.ProviderPayment, error) { return a.pay.Reverse(t.Context(), a.key, price) })
+			got := again(t, func() (usecase.ProviderPayment, error) { return a.pay.Reverse(t.Context(), a.key) })
 			if _, _, promised := a.holds(); promised != 0 || got.Status != usecase.ProviderVoided {
 				t.Errorf("payment %+v with %d promises held, want it voided", got, promised)
 			}
@@ -147,7 +147,7 @@ func TestStripeForgetsKeys(t *testing.T) {
 		t.Errorf("%d is taken, want %d: one refund of 990", taken, price.Amount()-990)
 	}
 	for range 2 {
-		got := again(t, func() (usecase.ProviderPayment, error) { return a.pay.Reverse(t.Context(), a.key, price) })
+		got := again(t, func() (usecase.ProviderPayment, error) { return a.pay.Reverse(t.Context(), a.key) })
 		if taken, _, _ := a.holds(); taken != 0 || got.Status != usecase.ProviderRefunded {
 			t.Errorf("payment %+v with %d taken, want all given back", got, taken)
 		}
@@ -237,12 +237,12 @@ func TestStripeLateAndStubborn(t *testing.T) {
 		t.Fatalf("payment %+v, error %v; want it pending", got, err)
 	}
 	for range 2 {
-		if got, err := a.pay.Reverse(t.Context(), a.key, price); apperr.KindOf(err) != apperr.Unavailable {
+		if got, err := a.pay.Reverse(t.Context(), a.key); apperr.KindOf(err) != apperr.Unavailable {
 			t.Fatalf("payment %+v, error %v; want to be told to ask again", got, err)
 		}
 	}
 	a.decideLate()
-	if got, err := a.pay.Reverse(t.Context(), a.key, price); err != nil || got.Status != usecase.ProviderVoided {
+	if got, err := a.pay.Reverse(t.Context(), a.key); err != nil || got.Status != usecase.ProviderVoided {
 		t.Errorf("payment %+v, error %v; want it voided", got, err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"shop.example/order-service/internal/client"
+	"shop.example/order-service/internal/domain"
 	"shop.example/order-service/internal/usecase"
 	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
@@ -171,7 +172,7 @@ func TestProviderAway(t *testing.T) {
 	if got, err := second.client().Find(t.Context(), key); err != nil || got != made {
 		t.Errorf("payment %+v, error %v; want %+v", got, err, made)
 	}
-	if got, err := second.client().Reverse(t.Context(), key, price); err != nil || got.Status != usecase.ProviderVoided {
+	if got, err := second.client().Reverse(t.Context(), key); err != nil || got.Status != usecase.ProviderVoided {
 		t.Errorf("payment %+v, error %v; want it voided", got, err)
 	}
 }
@@ -197,7 +198,7 @@ func TestWrongAPIKey(t *testing.T) {
 	}
 }
 
-// What somebody else has refunded in part can't be refunded in full: that is an error, not an order that holds nothing.
+// Of what somebody else has refunded in part the rest goes back.
 func TestReverseOfWhatIsPartlyRefunded(t *testing.T) {
 	t.Parallel()
 	order := uuid.New()
@@ -211,12 +212,33 @@ func TestReverseOfWhatIsPartlyRefunded(t *testing.T) {
 		t.Fatal(err)
 	}
 	refund(t, made.ID, 990)
-	if got, err := provider.Reverse(t.Context(), key, price); err == nil {
-		t.Errorf("payment %+v, want an error while 3000 are held", got)
+	for range 2 {
+		if got, err := provider.Reverse(t.Context(), key); err != nil || got.Status != usecase.ProviderRefunded {
+			t.Errorf("payment %+v, error %v; want it refunded", got, err)
+		}
 	}
-	refund(t, made.ID, 3000)
-	if got, err := provider.Reverse(t.Context(), key, price); err != nil || got.Status != usecase.ProviderRefunded {
-		t.Errorf("payment %+v, error %v; want it refunded", got, err)
+}
+
+// What the bank never gives back is refused for good, and stays captured.
+func TestReverseThatIsRefused(t *testing.T) {
+	t.Parallel()
+	order := uuid.New()
+	key := order.String() + ":1"
+	provider := shared.client()
+	made, err := provider.Authorize(t.Context(), key, order, price, "tok_refund_refused")
+	if err == nil {
+		_, err = provider.Capture(t.Context(), key, made.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := provider.Reverse(t.Context(), key); !errors.Is(err, domain.ErrRefundFailed) {
+			t.Errorf("payment %+v, error %v; want it refused", got, err)
+		}
+	}
+	if got, err := provider.Find(t.Context(), key); err != nil || got.Status != usecase.ProviderCaptured || got.ID != made.ID {
+		t.Errorf("payment %+v, error %v; want it captured", got, err)
 	}
 }
 
@@ -254,6 +276,6 @@ func calls(p usecase.Payments, key string, order uuid.UUID, paymentID string) ma
 		"refund": func(ctx context.Context) (usecase.ProviderPayment, error) {
 			return p.Refund(ctx, key, key+":refund:1", price)
 		},
-		"reverse": func(ctx context.Context) (usecase.ProviderPayment, error) { return p.Reverse(ctx, key, price) },
+		"reverse": func(ctx context.Context) (usecase.ProviderPayment, error) { return p.Reverse(ctx, key) },
 	}
 }

@@ -249,7 +249,8 @@ func (o *Order) Abandon(status PaymentStatus, at time.Time) error {
 }
 
 // Cancel ends an order that has not shipped. What was paid and not given back yet becomes a refund; what may have been taken
-// without being recorded is to be given back after that: see Reversed. The stock is released as a whole.
+// without being recorded is to be given back after that: see Reversed. The pieces come back by the release of the reservation,
+// but for those that Kept says.
 func (o *Order) Cancel(by, reason string, at time.Time) error {
 	if err := o.become(Cancelled, by, reason, at); err != nil {
 		return err
@@ -262,12 +263,20 @@ func (o *Order) Cancel(by, reason string, at time.Time) error {
 	if o.refundable() == 0 {
 		return nil
 	}
+	_, err := o.refundRest(by, reason, at)
+	return err
+}
+
+// refundRest makes what is left of the money of a cancelled order a refund, and returns its id.
+func (o *Order) refundRest(by, reason string, at time.Time) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return fmt.Errorf("make refund id: %w", err)
+		return uuid.Nil, fmt.Errorf("make refund id: %w", err)
 	}
-	_, err = o.Refund(RefundWish{ID: id, Reason: cmp.Or(reason, "the order was cancelled"), By: by}, at)
-	return err
+	if _, err = o.Refund(RefundWish{ID: id, Reason: cmp.Or(reason, "the order was cancelled"), Restock: true, By: by}, at); err != nil {
+		return uuid.Nil, err
+	}
+	return id, o.Restocked(id) // by the release
 }
 
 // Advance moves the order on at the word of staff: it is packed, shipped, delivered. What is paid on delivery is paid then.
@@ -305,14 +314,14 @@ func (o *Order) TakeBack(wish RefundWish, at time.Time) error {
 // MissStock records that pieces which were paid for are not there, and reports whether that is news. It is for the shop, not
 // for the customer, so the version stays.
 func (o *Order) MissStock(at time.Time) bool {
-	if !o.s.StockMissingSince.IsZero() || o.s.Status == Cancelled {
+	if !o.s.StockMissingSince.IsZero() || o.s.Status == Cancelled || o.s.Status == Refunded {
 		return false
 	}
 	o.s.StockMissingSince = at
 	return true
 }
 
-// FindStock records that the pieces are there after all.
+// FindStock records that the pieces are there after all, or that nobody waits for them any more.
 func (o *Order) FindStock() { o.s.StockMissingSince = time.Time{} }
 
 // Reversed records that the provider holds nothing for the attempt to pay any more.
@@ -321,6 +330,17 @@ func (o *Order) Reversed(status PaymentStatus, at time.Time) {
 		o.s.Payment.Status = status
 		o.touch(at)
 	}
+}
+
+// ReversalRefused records that the provider has taken the money of a cancelled order, under a reference, and refuses for good to
+// give it back: a refund that failed, which staff may try once more.
+func (o *Order) ReversalRefused(reference string, at time.Time) error {
+	o.s.Payment.Status, o.s.Payment.Reference = PaymentCaptured, reference
+	id, err := o.refundRest(System, "", at)
+	if err != nil {
+		return err
+	}
+	return o.FailRefund(id, at)
 }
 
 // become is the only place where the state changes.

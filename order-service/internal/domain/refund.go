@@ -94,6 +94,7 @@ func (o *Order) Refund(wish RefundWish, at time.Time) (Refund, error) {
 		}
 	default:
 		r.Items = o.itemsLeft()
+		r.Restock = r.Restock && len(r.Items) > 0 // it may be only the delivery
 	}
 	if amount == 0 || amount > left {
 		return Refund{}, ErrRefundExceeds.WithAttribute("refundable", left)
@@ -154,6 +155,22 @@ func (o *Order) Restocked(id uuid.UUID) error {
 		r.Restocked = true
 	}
 	return err
+}
+
+// Kept are the pieces of a cancelled order that do not come back: they were refunded before, and staff did not say that they go
+// back on the shelf.
+func (o *Order) Kept() []RefundedItem {
+	cancelled := slices.IndexFunc(o.s.History, func(e HistoryEntry) bool { return e.Status == Cancelled })
+	if cancelled < 0 {
+		return nil
+	}
+	var kept []RefundedItem
+	for _, r := range o.s.Refunds {
+		if !r.Restock && r.Status != RefundFailed && !r.At.After(o.s.History[cancelled].At) {
+			kept = append(kept, r.Items...)
+		}
+	}
+	return kept
 }
 
 // RefundOf returns a refund of the order, and whether there is one with the id.

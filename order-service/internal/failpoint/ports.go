@@ -113,8 +113,8 @@ func (s stock) Confirm(ctx context.Context, orderID uuid.UUID) error {
 	return throughDo(s.at, orderID, "Confirm", func() error { return s.Stock.Confirm(ctx, orderID) })
 }
 
-func (s stock) Release(ctx context.Context, orderID uuid.UUID) error {
-	return throughDo(s.at, orderID, "Release", func() error { return s.Stock.Release(ctx, orderID) })
+func (s stock) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	return throughDo(s.at, orderID, "Release", func() error { return s.Stock.Release(ctx, orderID, kept...) })
 }
 
 func (s stock) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {
@@ -140,8 +140,8 @@ func (s payments) Capture(ctx context.Context, key, paymentID string) (usecase.P
 	return through(s.at, orderOf(key), "Capture", func() (usecase.ProviderPayment, error) { return s.Payments.Capture(ctx, key, paymentID) })
 }
 
-func (s payments) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
-	return through(s.at, orderOf(key), "Reverse", func() (usecase.ProviderPayment, error) { return s.Payments.Reverse(ctx, key, amount) })
+func (s payments) Reverse(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	return through(s.at, orderOf(key), "Reverse", func() (usecase.ProviderPayment, error) { return s.Payments.Reverse(ctx, key) })
 }
 
 func (s payments) Refund(ctx context.Context, key, refundKey string, amount money.Money) (usecase.ProviderPayment, error) {

@@ -7,7 +7,8 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// forever is more attempts than there will ever be (the column holds a 16-bit number): an order is never given up.
+// forever is more tries than there will ever be (the column holds a 16-bit number), for workers put off what has failed for long:
+// what goes on counting is panics, and workers that died. So an order is never given up.
 const forever = 30_000
 
 // Settle asks for usecase.Checkout.Settle.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -58,25 +57,28 @@ func (e *Events) Handle(ctx context.Context, provider string, headers map[string
 }
 
 // CheckPayments asks the provider for all that it holds for an order. An attempt that is under way goes on; what the provider
-// has for one that was given up goes back. It returns what Settle returns.
-func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.Duration, error) {
+// has for one that was given up goes back. After an error it must run again.
+func (c *Checkout) CheckPayments(ctx context.Context, orderID uuid.UUID) error {
 	order, err := c.orders.Order(ctx, orderID)
 	if errors.Is(err, domain.ErrOrderMissing) {
-		return 0, nil
+		return nil
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	payment := order.Payment()
 	if payment.Method == domain.Card && payment.Attempt > 0 || payment.Attempt > 1 { // earlier ones may have been by card
 		if err := c.reverseGivenUp(ctx, order); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if order.PaymentUnderWay() || order.Status() == domain.Cancelled && payment.Status == domain.PaymentPending {
-		return c.Settle(ctx, orderID)
+		// Such an order has a plan, which looks again for as long as it must: each event looks once.
+		if _, err := c.Settle(ctx, orderID); err != nil {
+			c.log.WarnContext(ctx, "an event settles nothing; the order is looked at again", "order_id", orderID, "error", err)
+		}
 	}
-	return 0, nil
+	return nil
 }
 
 // reverseGivenUp gives back what the provider holds under the keys of attempts that came to nothing. Nothing more can come
@@ -89,7 +91,11 @@ func (c *Checkout) reverseGivenUp(ctx context.Context, order *domain.Order) erro
 	for _, key := range order.PastPaymentKeys() {
 		// Where an earlier attempt was begun is not kept. A provider that knows nothing of it closes the key, which is no harm.
 		for _, provider := range c.payments.all() {
-			if _, err := provider.Reverse(ctx, key, order.Snapshot().Total); err != nil {
+			_, err := provider.Reverse(ctx, key)
+			switch {
+			case errors.Is(err, domain.ErrRefundFailed): // for good; audits tell of the money, until somebody has given it back
+				c.log.ErrorContext(ctx, "the provider refuses to reverse a payment", "order_id", order.ID(), "key", key, "error", err)
+			case err != nil:
 				failed = append(failed, fmt.Errorf("reverse payment %s at %s: %w", key, provider.Name(), err))
 			}
 		}
@@ -103,22 +109,25 @@ func (c *Checkout) reverseCurrent(ctx context.Context, order *domain.Order) erro
 	if order.Payment().Method != domain.Card || !order.PaymentGivenUp() {
 		return nil
 	}
-	payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+	payment, err := c.reverse(ctx, order)
 	if err != nil {
 		return fmt.Errorf("reverse payment %s: %w", order.PaymentKey(), err)
 	}
-	if payment.Status != ProviderRefunded {
+	switch {
+	case payment.Status == ProviderRefunded:
+		c.log.WarnContext(ctx, "a payment that was given up was taken all the same, and is refunded", "order_id", order.ID())
+	case payment.Status == ProviderCaptured && order.Status() == domain.Cancelled:
+	default: // nothing is held; or it is refused for an order that may still be paid, and audits tell of it
 		return nil
 	}
-	c.log.WarnContext(ctx, "a payment that was given up was taken all the same, and is refunded", "order_id", order.ID())
 	_, _, err = c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
-		if o.PaymentGivenUp() && o.PaymentKey() == order.PaymentKey() {
-			o.Reversed(domain.PaymentRefunded, c.now())
+		if !o.PaymentGivenUp() || o.PaymentKey() != order.PaymentKey() {
+			return Change{}, nil
 		}
-		return Change{}, nil
+		return Change{}, c.reversed(o, payment)
 	})
 	if err != nil {
-		return fmt.Errorf("record that the payment is refunded: %w", err)
+		return fmt.Errorf("record what became of the payment: %w", err)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func (s *shop) event(t *testing.T, order uuid.UUID) {
 		t.Fatal(err)
 	}
 	for _, id := range s.store.DueChecks() {
-		if _, err := s.healthy().CheckPayments(t.Context(), id); err != nil {
+		if err := s.healthy().CheckPayments(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,6 +44,30 @@ func TestEventOfALatePayment(t *testing.T) {
 	if n := s.provider.Captures(); n != 1 {
 		t.Errorf("money was taken %d times", n)
 	}
+	s.agrees(t)
+}
+
+// An event looks once, whatever comes of it: the order's own plan goes on looking, and not one more for each event.
+func TestEventOfWhatOthersWaitFor(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := unsettled(t, s, tokLate)
+	for range 3 {
+		s.event(t, o.ID)
+	}
+	cancelling := s.process(CantReach(errAway, "payments.Reverse"))
+	if _, err := cancelling.Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := cancelling.CheckPayments(t.Context(), o.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if plans := s.store.Plans(); len(plans) != 1 {
+		t.Errorf("planned: %v", plans)
+	}
+	s.work(t, s.healthy(), 10*time.Second)
 	s.agrees(t)
 }
 
@@ -108,6 +132,40 @@ func TestMoneyForAnAttemptThatFailed(t *testing.T) {
 	}
 }
 
+// What an earlier attempt took goes back as it was taken, whatever the order costs by now; and if the provider refuses that, nobody
+// asks for ever: audits tell of it.
+func TestMoneyForAnAttemptOfAnotherAmount(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{false, true} {
+		s := newShop(t)
+		o := s.place(t, s.wish("")).Order
+		pay := func(token string) error {
+			_, err := s.healthy().Pay(s.ctx(t), s.principal(), usecase.PayOrder{OrderID: o.ID, Method: domain.Card, Token: token})
+			return err
+		}
+		refused(t, pay(tokDeclined), domain.ErrPaymentDeclined)
+		if _, err := s.healthy().RemoveItem(s.ctx(t), s.principal(), usecase.RemoveItem{OrderID: o.ID, ItemID: line(t, o, s.pot).ID}); err != nil {
+			t.Fatal(err)
+		}
+		if err := pay(tokOK); err != nil {
+			t.Fatal(err)
+		}
+		s.work(t, s.healthy(), time.Minute)
+		s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
+		s.provider.Keep(keeps)
+		s.event(t, o.ID)
+		if !keeps {
+			s.agrees(t)
+			continue
+		}
+		a := s.auditor(Faults{})
+		a.rounds(t, 4*settle)
+		if found := a.open(t); len(found) != 1 || found[0].Kind != domain.CaptureWithoutOrder {
+			t.Errorf("found %+v, want one %s", found, domain.CaptureWithoutOrder)
+		}
+	}
+}
+
 // While the provider is away the look at it fails, and is planned again by the queue.
 func TestEventWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
@@ -125,13 +183,13 @@ func TestEventWhileTheProviderIsAway(t *testing.T) {
 		}
 		return nil
 	}})
-	if _, err := process.CheckPayments(t.Context(), o.ID); !errors.Is(err, away) {
+	if err := process.CheckPayments(t.Context(), o.ID); !errors.Is(err, away) {
 		t.Fatalf("error %v, want %v", err, away)
 	}
 	s.event(t, o.ID)
 	s.agrees(t)
-	if again, err := s.healthy().CheckPayments(t.Context(), uuid.New()); again != 0 || err != nil {
-		t.Errorf("an order that is not there: again in %v, error %v", again, err)
+	if err := s.healthy().CheckPayments(t.Context(), uuid.New()); err != nil {
+		t.Errorf("an order that is not there: %v", err)
 	}
 }
 

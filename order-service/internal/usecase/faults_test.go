@@ -251,8 +251,8 @@ func (s faultyStock) Confirm(ctx context.Context, orderID uuid.UUID) error {
 	return throughDo(ctx, s.Faults, "stock.Confirm", func() error { return s.to.Confirm(ctx, orderID) })
 }
 
-func (s faultyStock) Release(ctx context.Context, orderID uuid.UUID) error {
-	return throughDo(ctx, s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID) })
+func (s faultyStock) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	return throughDo(ctx, s.Faults, "stock.Release", func() error { return s.to.Release(ctx, orderID, kept...) })
 }
 
 func (s faultyStock) Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []usecase.Line) error {
@@ -282,8 +282,8 @@ func (s faultyPayments) Capture(ctx context.Context, key, paymentID string) (use
 	return through(ctx, s.Faults, "payments.Capture", func() (usecase.ProviderPayment, error) { return s.to.Capture(ctx, key, paymentID) })
 }
 
-func (s faultyPayments) Reverse(ctx context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
-	return through(ctx, s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key, amount) })
+func (s faultyPayments) Reverse(ctx context.Context, key string) (usecase.ProviderPayment, error) {
+	return through(ctx, s.Faults, "payments.Reverse", func() (usecase.ProviderPayment, error) { return s.to.Reverse(ctx, key) })
 }
 
 func (s faultyPayments) Refund(ctx context.Context, key, refundKey string, amount money.Money) (usecase.ProviderPayment, error) {

@@ -3,6 +3,7 @@ package usecase
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -131,14 +132,21 @@ func (f *Findings) Repair(ctx context.Context, id uuid.UUID) (domain.Finding, er
 
 // repair begins what repairs a discrepancy.
 func (f *Findings) repair(ctx context.Context, d domain.Discrepancy) error {
-	switch d.Kind {
-	case domain.ReservationWithoutOrder:
-		return f.stock.Release(ctx, d.OrderID)
-	case domain.OrderWithoutReservation, domain.OrderStuck:
+	settle := func() error {
 		_, _, err := f.orders.Decide(ctx, d.OrderID, Lease{}, func(*domain.Order) (Change, error) {
 			return Change{Settle: Plan{At: f.audit.Now()}}, nil
 		})
 		return err
+	}
+	switch d.Kind {
+	case domain.ReservationWithoutOrder:
+		err := settle() // a cancelled order knows which pieces do not come back
+		if errors.Is(err, domain.ErrOrderMissing) {
+			return f.stock.Release(ctx, d.OrderID)
+		}
+		return err
+	case domain.OrderWithoutReservation, domain.OrderStuck:
+		return settle()
 	case domain.CaptureWithoutOrder:
 		return f.checks.PlanCheck(ctx, d.OrderID)
 	default:

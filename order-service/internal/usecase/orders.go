@@ -53,8 +53,8 @@ func (c *Checkout) cancel(ctx context.Context, caller auth.Principal, wish Cance
 	if err != nil {
 		return domain.Snapshot{}, err
 	}
-	reversed, err := c.compensate(ctx, order)
-	if err != nil {
+	reversed, stock, money := c.compensate(ctx, order)
+	if err := errors.Join(stock, money); err != nil {
 		c.log.WarnContext(ctx, "the order is cancelled; what it holds is given back later", "order_id", wish.OrderID, "error", err)
 	}
 	return reversed.Snapshot(), nil

@@ -164,10 +164,14 @@ type Stock interface {
 	// replaced if the revision is higher than that of the last Reserve, else it is domain.ErrBusy: somebody else has the
 	// lease, whose number is the revision.
 	Reserve(ctx context.Context, orderID uuid.UUID, revision int64, lines []Line, ttl time.Duration) error
+	// Confirm takes what was promised off the shelf, also if the promise has ended: domain.ErrOutOfStock if there is not enough
+	// any more, domain.ErrReservationEnded after a Release, domain.ErrReservationMissing if nothing is known of the order.
 	Confirm(ctx context.Context, orderID uuid.UUID) error
-	// Release gives everything back, also what was confirmed, and refuses a later Reserve.
-	Release(ctx context.Context, orderID uuid.UUID) error
-	// Restock gives some of what was confirmed back, once a refund. After a Release there is nothing left to give.
+	// Release gives everything back, also what was confirmed, but for what is kept, and refuses a later Reserve. The first one
+	// decides what is kept.
+	Release(ctx context.Context, orderID uuid.UUID, kept ...Line) error
+	// Restock gives some of what was confirmed back, once a refund: at least one line. After a Release there is nothing left to
+	// give.
 	Restock(ctx context.Context, orderID, refundID uuid.UUID, lines []Line) error
 }
 
@@ -207,9 +211,9 @@ type Payments interface {
 	Find(ctx context.Context, key string) (ProviderPayment, error)
 	// Capture takes what was authorized.
 	Capture(ctx context.Context, key, paymentID string) (ProviderPayment, error)
-	// Reverse sees to it that the provider holds nothing under a key: it voids what is authorized and refunds in full what
-	// is captured.
-	Reverse(ctx context.Context, key string, amount money.Money) (ProviderPayment, error)
+	// Reverse sees to it that the provider holds nothing under a key: it voids what is authorized and refunds all that is left
+	// of what is captured. A conflict error is a refusal for good: what was captured stays so.
+	Reverse(ctx context.Context, key string) (ProviderPayment, error)
 	// Refund gives an amount of what was captured under a key back, once a refundKey. A conflict error is a refusal for good:
 	// nothing was given back, and nothing will be.
 	Refund(ctx context.Context, key, refundKey string, amount money.Money) (ProviderPayment, error)

@@ -61,7 +61,7 @@ func (a absent) Capture(context.Context, string, string) (ProviderPayment, error
 	return ProviderPayment{}, a.err()
 }
 
-func (a absent) Reverse(context.Context, string, money.Money) (ProviderPayment, error) {
+func (a absent) Reverse(context.Context, string) (ProviderPayment, error) {
 	return ProviderPayment{}, a.err()
 }
 

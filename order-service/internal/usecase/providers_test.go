@@ -12,7 +12,6 @@ import (
 	"shop.example/order-service/internal/usecase"
 	"shop.example/order-service/internal/usecase/usecasetest"
 	"shop.example/platform/apperr"
-	"shop.example/platform/money"
 )
 
 // another is a provider beside the one of the shop.
@@ -158,7 +157,7 @@ func TestLateMoneyAtTheProviderBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
-	if _, err := process.CheckPayments(t.Context(), o.ID); err != nil {
+	if err := process.CheckPayments(t.Context(), o.ID); err != nil {
 		t.Fatal(err)
 	}
 	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {
@@ -172,7 +171,7 @@ func TestLateMoneyAtTheProviderBefore(t *testing.T) {
 // away is a provider that answers nothing.
 type away struct{ another }
 
-func (away) Reverse(context.Context, string, money.Money) (usecase.ProviderPayment, error) {
+func (away) Reverse(context.Context, string) (usecase.ProviderPayment, error) {
 	return usecase.ProviderPayment{}, errAway
 }
 
@@ -188,7 +187,7 @@ func TestLateMoneyWhileAnotherProviderIsAway(t *testing.T) {
 	s.provider.SucceedAfterAll(o.ID, usecase.ProviderCaptured)
 	parts := s.parts(Faults{})
 	parts.Payments, parts.OtherPayments = away{another{usecasetest.NewFakeProvider()}}, []usecase.Payments{s.provider}
-	if _, err := usecase.NewCheckout(parts).CheckPayments(t.Context(), o.ID); !errors.Is(err, errAway) {
+	if err := usecase.NewCheckout(parts).CheckPayments(t.Context(), o.ID); !errors.Is(err, errAway) {
 		t.Errorf("error %v, want %v, so that the queue comes back", err, errAway)
 	}
 	if taken, promised := s.provider.Holds(o.ID); taken != 0 || promised {

@@ -109,7 +109,8 @@ func (w RefundOrder) begun(o *domain.Order, caller auth.Principal, request uuid.
 		default: // all that is left is on its way
 			same = s.Promised() == s.Total
 		}
-		if same && r.Status == domain.RefundPending && r.Reason == w.Reason && r.Restock == w.Restock && r.By == caller.UserID {
+		restock := w.Restock && len(r.Items) > 0
+		if same && r.Status == domain.RefundPending && r.Reason == w.Reason && r.Restock == restock && r.By == caller.UserID {
 			return r, true
 		}
 	}
@@ -159,8 +160,10 @@ func (c *Checkout) giveBackOne(ctx context.Context, order *domain.Order, refund 
 	if !refund.Restock || refund.Restocked {
 		return order, nil
 	}
-	if err := c.stock.Restock(ctx, order.ID(), refund.ID, linesOfRefund(order, refund)); err != nil {
-		return order, fmt.Errorf("put the pieces back: %w", err)
+	if len(refund.Items) > 0 { // there are old ones that would put nothing back
+		if err := c.stock.Restock(ctx, order.ID(), refund.ID, linesOfRefunded(order, refund.Items)); err != nil {
+			return order, fmt.Errorf("put the pieces back: %w", err)
+		}
 	}
 	return c.record(ctx, order, func(o *domain.Order) (Change, error) {
 		return Change{}, o.Restocked(refund.ID)
@@ -198,10 +201,10 @@ func (c *Checkout) record(ctx context.Context, order *domain.Order, decide func(
 	return changed, nil
 }
 
-// linesOfRefund are the pieces that a refund is for.
-func linesOfRefund(o *domain.Order, refund domain.Refund) []Line {
+// linesOfRefunded are pieces that were refunded.
+func linesOfRefunded(o *domain.Order, refunded []domain.RefundedItem) []Line {
 	var lines []Line
-	for _, back := range refund.Items {
+	for _, back := range refunded {
 		for _, item := range o.Snapshot().Items {
 			if item.ID == back.ItemID {
 				lines = append(lines, Line{ProductID: item.ProductID, Quantity: back.Quantity})

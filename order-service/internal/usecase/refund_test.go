@@ -86,6 +86,54 @@ func TestRefundInParts(t *testing.T) {
 	}
 }
 
+// All pieces are back, and only the delivery is left: there is nothing to put on the shelf.
+func TestRefundOfTheDelivery(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.placedAs(t, domain.Card, domain.Delivered)
+	s.refund(t, usecase.RefundOrder{OrderID: o.ID, Restock: true, Items: []domain.RefundedItem{
+		{ItemID: line(t, o, s.cup).ID, Quantity: 2}, {ItemID: line(t, o, s.pot).ID, Quantity: 1},
+	}})
+	wish := usecase.RefundOrder{OrderID: o.ID, Restock: true, Reason: "late"}
+	_, err := s.process(CantReach(errAway, "payments.Refund")).Refund(t.Context(), staff, wish)
+	if apperr.KindOf(err) != apperr.Unavailable {
+		t.Fatal(err)
+	}
+	got := s.refund(t, wish) // the same again asks how far it is
+	if got.Status != domain.Refunded || len(got.Refunds) != 2 || got.Refunds[1].Restock || got.Refunds[1].Amount.Amount() != shippingC {
+		t.Errorf("the order is %s, its refunds are %+v", got.Status, got.Refunds)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	s.agrees(t)
+	if plans := s.store.Plans(); len(plans) != 0 {
+		t.Errorf("still planned: %v", plans)
+	}
+}
+
+// One that was written down with nothing to put back, as it was possible once, comes to an end too.
+func TestRestockOfNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.placedAs(t, domain.Card, domain.Delivered)
+	_, _, err := s.store.Decide(t.Context(), o.ID, usecase.Lease{}, func(o *domain.Order) (usecase.Change, error) {
+		if _, err := o.Refund(domain.RefundWish{ID: uuid.New(), Amount: shippingC, Reason: "late", By: domain.System}, s.clock.Now()); err != nil {
+			return usecase.Change{}, err
+		}
+		kept := o.Snapshot()
+		kept.Refunds[0].Restock = true
+		*o = *domain.RestoreOrder(kept)
+		return usecase.Change{Settle: usecase.Plan{At: s.clock.Now()}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	s.agrees(t)
+	if plans := s.store.Plans(); len(plans) != 0 {
+		t.Errorf("still planned: %v", plans)
+	}
+}
+
 func TestRefundRefuses(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -268,6 +316,53 @@ func TestCancelOfAPartlyRefundedOrder(t *testing.T) {
 	s.agrees(t)
 	if plans := s.store.Plans(); len(plans) != 0 {
 		t.Errorf("still planned: %v", plans)
+	}
+}
+
+// A piece that was refunded and stays away does not come back with the others when the order is cancelled, however often that
+// is tried, and by whom: also if nobody has taken the pieces off the shelf yet, or an audit has them released.
+func TestCancelKeepsWhatDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		placed Faults
+		cancel Faults
+	}{
+		{"at once", Faults{}, Faults{}},
+		{"the stock is away", Faults{}, CantReach(errAway, "stock.Release")},
+		{"the answer of the stock is lost", Faults{}, Faults{After: func(call string) error {
+			if call == "stock.Release" {
+				return errAway
+			}
+			return nil
+		}}},
+		{"before the pieces are taken", CantReach(errAway, "stock.Confirm"), Faults{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			placed, err := s.process(tc.placed).Place(s.ctx(t), s.wish(tokOK))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := s.set(t, placed.Order.ID, domain.Processing)
+			s.refund(t, usecase.RefundOrder{OrderID: o.ID, Items: []domain.RefundedItem{{ItemID: line(t, o, s.cup).ID, Quantity: 1}}})
+			if _, err := s.process(tc.cancel).Cancel(s.ctx(t), s.principal(), usecase.Cancellation{OrderID: o.ID}); err != nil {
+				t.Fatal(err)
+			}
+			s.work(t, s.healthy(), time.Minute)
+			for range 2 {
+				s.agrees(t)
+				if got := s.stock.Available(s.cup); got != pieces-1 {
+					t.Errorf("%d cups are on the shelf, want %d", got, pieces-1)
+				}
+				if got := s.stock.Available(s.pot); got != pieces {
+					t.Errorf("%d pots are on the shelf, want %d", got, pieces)
+				}
+				s.store.PlanAgain(o.ID, s.clock.Now())
+				s.work(t, s.healthy(), time.Minute)
+			}
+		})
 	}
 }
 

@@ -46,12 +46,12 @@ func (c *Checkout) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration
 	case domain.Pending:
 		return c.settlePending(ctx, order)
 	case domain.Cancelled:
-		_, err := c.compensate(ctx, order)
-		if errors.Is(err, errNotConfigured) {
-			c.log.WarnContext(ctx, "the payment of a cancelled order waits for its provider", "order_id", order.ID(), "error", err)
+		_, stock, money := c.compensate(ctx, order)
+		if stock == nil && errors.Is(money, errNotConfigured) {
+			c.log.WarnContext(ctx, "the payment of a cancelled order waits for its provider", "order_id", order.ID(), "error", money)
 			return c.providerAgain(order), nil
 		}
-		return 0, err
+		return 0, errors.Join(stock, money)
 	default:
 		return c.settlePaid(ctx, order)
 	}
@@ -72,7 +72,7 @@ func (c *Checkout) settlePaid(ctx context.Context, order *domain.Order) (time.Du
 			o.FindStock()
 			return Change{}, nil
 		})
-		c.log.InfoContext(ctx, "the pieces of a paid order are there after all", "order_id", order.ID())
+		c.log.InfoContext(ctx, "the pieces of a paid order are not missing any more", "order_id", order.ID(), "status", order.Status())
 	}
 	return 0, errors.Join(stock, rest)
 }
@@ -88,8 +88,11 @@ func (c *Checkout) stockIsMissing(ctx context.Context, order *domain.Order, caus
 	if err != nil {
 		return 0, fmt.Errorf("record that pieces are missing: %w", err)
 	}
-	if order.Status() == domain.Cancelled {
-		return 0, nil // meanwhile; the plan of the cancellation goes on
+	switch order.Status() { // meanwhile
+	case domain.Cancelled:
+		return 0, nil // the plan of the cancellation goes on
+	case domain.Refunded:
+		return settleAgain, nil
 	}
 	if news {
 		c.stockMissing(ctx)
@@ -170,13 +173,13 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease) error {
 	payment, err := c.payments.of(order).Find(ctx, order.PaymentKey())
 	if err == nil && payment.Status == ProviderPending && c.now().Sub(order.Snapshot().UpdatedAt) > longestPayment {
-		payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+		payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey())
 	}
 	if err == nil && payment.Status == ProviderAuthorized {
 		// The pieces may have gone to others if it took very long. Nothing is captured for what can't be delivered.
 		err = c.stock.Reserve(ctx, order.ID(), lease.Epoch, linesOf(order), reservationTTL)
 		if errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded) {
-			payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
+			payment, err = c.payments.of(order).Reverse(ctx, order.PaymentKey())
 		}
 	}
 	if err != nil {
@@ -191,9 +194,7 @@ func (c *Checkout) recover(ctx context.Context, order *domain.Order, lease Lease
 func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, cart error) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		if err := c.stock.Confirm(ctx, order.ID); err != nil {
-			stock = fmt.Errorf("confirm the reservation: %w", err)
-		}
+		stock = c.take(ctx, order)
 	})
 	both.Go(func() {
 		if c.now().Sub(confirmedAt(order)) > cartRemembers {
@@ -207,6 +208,40 @@ func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, 
 	return stock, cart
 }
 
+// take takes the pieces of a paid order off the shelf. What product-service knows nothing of, because it was restored from a
+// backup or has forgotten a promise that ended long ago, is promised anew first. Nobody waits any more for what is missing when
+// all the money is back: then nothing is taken, now or later.
+func (c *Checkout) take(ctx context.Context, order domain.Snapshot) error {
+	refunded := order.Status == domain.Refunded
+	if refunded && !order.StockMissingSince.IsZero() {
+		return c.letGo(ctx, order.ID)
+	}
+	err := c.stock.Confirm(ctx, order.ID)
+	missing := errors.Is(err, domain.ErrReservationMissing)
+	switch {
+	case refunded && (missing || errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded)):
+		return c.letGo(ctx, order.ID)
+	case missing:
+		// There are no other lines that a higher revision would have to replace.
+		if err := c.stock.Reserve(ctx, order.ID, FirstLease.Epoch, linesOfItems(order.Items), reservationTTL); err != nil {
+			return fmt.Errorf("reserve anew: %w", err)
+		}
+		err = c.stock.Confirm(ctx, order.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("confirm the reservation: %w", err)
+	}
+	return nil
+}
+
+// letGo releases what nobody takes.
+func (c *Checkout) letGo(ctx context.Context, orderID uuid.UUID) error {
+	if err := c.stock.Release(ctx, orderID); err != nil {
+		return fmt.Errorf("release what nobody takes: %w", err)
+	}
+	return nil
+}
+
 // confirmedAt is when an order was paid.
 func confirmedAt(order domain.Snapshot) time.Time {
 	for _, entry := range order.History {
@@ -217,34 +252,67 @@ func confirmedAt(order domain.Snapshot) time.Time {
 	return order.CreatedAt
 }
 
-// compensate gives back what a cancelled order holds, and returns it as it is then.
-func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (*domain.Order, error) {
-	if err := c.stock.Release(ctx, order.ID()); err != nil {
-		return order, fmt.Errorf("release the stock: %w", err)
+// compensate gives back what a cancelled order holds, and returns it as it is then. Its pieces and its money do not wait for each
+// other.
+func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (_ *domain.Order, stock, money error) {
+	if err := c.stock.Release(ctx, order.ID(), linesOfRefunded(order, order.Kept())...); err != nil {
+		stock = fmt.Errorf("release the stock: %w", err)
 	}
-	status := order.Payment().Status
-	switch status {
-	case domain.PaymentPending, domain.PaymentAuthorized: // what was captured is a refund by now
-		status = domain.PaymentVoided
-		if order.Payment().Method == domain.Card {
-			payment, err := c.payments.of(order).Reverse(ctx, order.PaymentKey(), order.Snapshot().Total)
-			if err != nil {
-				return order, fmt.Errorf("reverse the payment: %w", err)
-			}
-			if payment.Status == ProviderRefunded {
-				status = domain.PaymentRefunded
-			}
+	reversed := ProviderPayment{Status: ProviderVoided}
+	if unrecorded(order) && order.Payment().Method == domain.Card { // what was captured is a refund by now
+		var err error
+		if reversed, err = c.reverse(ctx, order); err != nil {
+			return order, stock, fmt.Errorf("reverse the payment: %w", err)
 		}
 	}
-	order, refunding := c.giveBack(ctx, order)
-	reversed, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
-		if unpaid := o.Payment().Status; unpaid == domain.PaymentPending || unpaid == domain.PaymentAuthorized {
-			o.Reversed(status, c.now())
+	order, money = c.giveBack(ctx, order)
+	settled, _, err := c.orders.Decide(ctx, order.ID(), Lease{}, func(o *domain.Order) (Change, error) {
+		if unrecorded(o) {
+			if err := c.reversed(o, reversed); err != nil {
+				return Change{}, err
+			}
 		}
-		return Change{Settle: Plan{Never: len(o.OpenRefunds()) == 0}}, nil
+		return Change{Settle: Plan{Never: stock == nil && len(o.OpenRefunds()) == 0}}, nil
 	})
 	if err != nil {
-		return order, errors.Join(refunding, fmt.Errorf("record that nothing is held: %w", err))
+		return order, stock, errors.Join(money, fmt.Errorf("record that no money is held: %w", err))
 	}
-	return reversed, refunding
+	return settled, stock, money
+}
+
+// unrecorded reports whether nobody has written down what the payment of a cancelled order came to.
+func unrecorded(o *domain.Order) bool {
+	status := o.Payment().Status
+	return status == domain.PaymentPending || status == domain.PaymentAuthorized
+}
+
+// reverse has the provider give back what it holds for the current attempt to pay an order, and returns the payment as it is then:
+// still captured, if the provider refuses that for good.
+func (c *Checkout) reverse(ctx context.Context, order *domain.Order) (ProviderPayment, error) {
+	provider := c.payments.of(order)
+	payment, refusal := provider.Reverse(ctx, order.PaymentKey())
+	if !errors.Is(refusal, domain.ErrRefundFailed) {
+		return payment, refusal
+	}
+	payment, err := provider.Find(ctx, order.PaymentKey())
+	if err != nil {
+		return payment, errors.Join(refusal, err)
+	}
+	if payment.Status == ProviderCaptured {
+		c.log.ErrorContext(ctx, "the provider refuses to reverse a payment", "order_id", order.ID(), "payment_id", payment.ID, "error", refusal)
+	}
+	return payment, nil
+}
+
+// reversed writes down what became of the payment of a cancelled order.
+func (c *Checkout) reversed(o *domain.Order, payment ProviderPayment) error {
+	switch payment.Status {
+	case ProviderCaptured:
+		return o.ReversalRefused(payment.ID, c.now())
+	case ProviderRefunded:
+		o.Reversed(domain.PaymentRefunded, c.now())
+	default:
+		o.Reversed(domain.PaymentVoided, c.now())
+	}
+	return nil
 }

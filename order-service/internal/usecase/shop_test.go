@@ -245,8 +245,10 @@ func (s *shop) agrees(t tester) {
 		if state != wantState {
 			t.Errorf("order %s is %s: its reservation is %q, want %q", o.ID, o.Status, state, wantState)
 		}
-		if o.Status != domain.Cancelled {
-			for _, item := range o.Items {
+		for _, item := range o.Items {
+			if o.Status == domain.Cancelled {
+				promised[item.ProductID] += keptBack(o, item.ID)
+			} else {
 				promised[item.ProductID] += item.Quantity - restocked(o, item.ID)
 			}
 		}
@@ -275,6 +277,18 @@ func restocked(o domain.Snapshot, itemID uuid.UUID) (n int64) {
 	for _, r := range o.Refunds {
 		for _, item := range r.Items {
 			if item.ItemID == itemID && r.Restocked {
+				n += item.Quantity
+			}
+		}
+	}
+	return n
+}
+
+// keptBack is how many pieces of a line were refunded and did not come back.
+func keptBack(o domain.Snapshot, itemID uuid.UUID) (n int64) {
+	for _, r := range o.Refunds {
+		for _, item := range r.Items {
+			if item.ItemID == itemID && r.Status == domain.RefundDone && !r.Restock {
 				n += item.Quantity
 			}
 		}

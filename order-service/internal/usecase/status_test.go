@@ -296,6 +296,78 @@ func TestStockOfAPaidOrderIsGone(t *testing.T) {
 	})
 }
 
+// What product-service knows nothing of is taken anew; if it is not there, the pieces are missing, as any others.
+func TestStockOfAPaidOrderIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.paidOrder(t)
+	s.forget(o)
+	s.stock.Set(s.cup, 1)
+	s.store.PlanAgain(o.ID, s.clock.Now())
+	s.work(t, s.healthy(), time.Hour)
+	if got := s.order(t, o.ID); got.StockMissingSince.IsZero() {
+		t.Error("the pieces are not missing")
+	}
+	s.stock.Set(s.cup, pieces)
+	s.work(t, s.healthy(), 2*time.Hour)
+	if got := s.order(t, o.ID); !got.StockMissingSince.IsZero() {
+		t.Errorf("missing since %v", got.StockMissingSince)
+	}
+	s.agrees(t)
+	if plans := s.store.Plans(); len(plans) != 0 {
+		t.Errorf("still planned: %v", plans)
+	}
+}
+
+// All the money of an order is back whose pieces were missing: when there are some again, they are not taken for nobody.
+func TestRefundOfAnOrderWhoseStockIsGone(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		gone    func(*shop, domain.Snapshot)
+		known   bool // that they are missing, when the money goes back
+		restock bool
+	}{
+		{"sold to others", func(s *shop, _ domain.Snapshot) { s.stock.Expire() }, true, false},
+		{"sold to others, to be put back", func(s *shop, _ domain.Snapshot) { s.stock.Expire() }, true, true},
+		{"sold to others, which is not known yet", func(s *shop, _ domain.Snapshot) { s.stock.Expire() }, false, true},
+		{"forgotten", func(s *shop, o domain.Snapshot) { s.stock.Lose(o.ID) }, true, false},
+		{"forgotten, which is not known yet", func(s *shop, o domain.Snapshot) { s.stock.Lose(o.ID) }, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			busy := s.process(CantReach(errAway, "stock.Confirm"))
+			placed, err := busy.Place(s.ctx(t), s.wish(tokOK))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tc.gone(s, placed.Order)
+			s.stock.Set(s.cup, 0)
+			if tc.known {
+				s.work(t, s.healthy(), time.Hour)
+			}
+			s.refund(t, usecase.RefundOrder{OrderID: placed.Order.ID, Restock: tc.restock})
+			s.work(t, s.healthy(), time.Minute)
+			s.stock.Set(s.cup, pieces)
+			for range 2 {
+				s.nothingFound(t)
+				if got := s.order(t, placed.Order.ID); got.Status != domain.Refunded || !got.StockMissingSince.IsZero() {
+					t.Errorf("the order is %s, its pieces missing since %v", got.Status, got.StockMissingSince)
+				}
+				if cups, pots := s.stock.Available(s.cup), s.stock.Available(s.pot); cups != pieces || pots != pieces {
+					t.Errorf("%d cups and %d pots are on the shelf, want all %d", cups, pots, pieces)
+				}
+				if plans := s.store.Plans(); len(plans) != 0 {
+					t.Errorf("still planned: %v", plans)
+				}
+				s.store.PlanAgain(placed.Order.ID, s.clock.Now()) // as a repair does
+				s.work(t, s.healthy(), time.Minute)
+			}
+		})
+	}
+}
+
 func TestCancelOfAnOrderWhoseStockIsGone(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

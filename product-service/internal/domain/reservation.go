@@ -105,7 +105,11 @@ type ReservationSnapshot struct {
 }
 
 // Reservation is what is promised to an order until a time.
-type Reservation struct{ s ReservationSnapshot }
+type Reservation struct {
+	s ReservationSnapshot
+	// kept is what does not come back by the release that was just decided.
+	kept []Line
+}
 
 // NewReservation returns an active reservation of revision 0. Its effect on the stock is Promise.
 func NewReservation(orderID uuid.UUID, lines []Line, now time.Time, ttl time.Duration) (*Reservation, error) {
@@ -129,7 +133,7 @@ func NewReservation(orderID uuid.UUID, lines []Line, now time.Time, ttl time.Dur
 	if len(v) > 0 {
 		return nil, apperr.ValidationFailed(v...)
 	}
-	return &Reservation{ReservationSnapshot{
+	return &Reservation{s: ReservationSnapshot{
 		OrderID: orderID, Status: ReservationActive, Lines: slices.Clone(lines), ExpiresAt: now.Add(ttl), CreatedAt: now, UpdatedAt: now,
 	}}, nil
 }
@@ -138,16 +142,16 @@ func NewReservation(orderID uuid.UUID, lines []Line, now time.Time, ttl time.Dur
 func (r *Reservation) WithRevision(revision int64) *Reservation {
 	s := r.s
 	s.Revision = revision
-	return &Reservation{s}
+	return &Reservation{s: s}
 }
 
 // NewTombstone returns the mark of a release that came before the reservation: it makes a late reserve fail.
 func NewTombstone(orderID uuid.UUID, now time.Time) *Reservation {
-	return &Reservation{ReservationSnapshot{OrderID: orderID, Status: ReservationReleased, ExpiresAt: now, CreatedAt: now, UpdatedAt: now}}
+	return &Reservation{s: ReservationSnapshot{OrderID: orderID, Status: ReservationReleased, ExpiresAt: now, CreatedAt: now, UpdatedAt: now}}
 }
 
 // RestoreReservation returns the reservation that a store has kept.
-func RestoreReservation(s ReservationSnapshot) *Reservation { return &Reservation{s} }
+func RestoreReservation(s ReservationSnapshot) *Reservation { return &Reservation{s: s} }
 
 // Snapshot returns the reservation as plain values.
 func (r *Reservation) Snapshot() ReservationSnapshot { return r.s }
@@ -200,8 +204,8 @@ func (r *Reservation) Confirm(now time.Time) (Effect, error) {
 	}
 }
 
-// Release gives back what was promised or already taken.
-func (r *Reservation) Release(now time.Time) Effect {
+// Release gives back what was promised or already taken; of the latter, not what is kept.
+func (r *Reservation) Release(now time.Time, kept ...Line) Effect {
 	was := r.s.Status
 	if was != ReservationReleased {
 		r.become(ReservationReleased, now)
@@ -210,6 +214,7 @@ func (r *Reservation) Release(now time.Time) Effect {
 	case ReservationActive:
 		return withdraw
 	case ReservationConfirmed:
+		r.kept = kept
 		return giveBack
 	default:
 		return none

@@ -76,9 +76,12 @@ func (r *Reservation) Restock(request Restock, done []Restock) (Effect, error) {
 	return putBack, nil
 }
 
-// Out are the reservation's lines less what was put back already.
+// Out are the reservation's lines less what was put back already, and what its release keeps.
 func (r *Reservation) Out(done []Restock) []Line {
 	back := make(map[uuid.UUID]int64)
+	for _, l := range r.kept {
+		back[l.ProductID] += l.Quantity
+	}
 	for _, d := range done {
 		for _, l := range d.Lines {
 			back[l.ProductID] += l.Quantity

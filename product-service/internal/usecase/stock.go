@@ -137,13 +137,19 @@ func (s *Stock) Confirm(ctx context.Context, orderID uuid.UUID) error {
 	return nil
 }
 
-// Release gives back what was promised to an order or already taken for it. Idempotent; a release that comes before its
-// reservation leaves a mark, so that the late reservation is refused.
-func (s *Stock) Release(ctx context.Context, orderID uuid.UUID) error {
+// Release gives back what was promised to an order or already taken for it, less what is kept. Idempotent, and the first one
+// decides what is kept; a release that comes before its reservation leaves a mark, so that the late reservation is refused.
+func (s *Stock) Release(ctx context.Context, orderID uuid.UUID, kept ...domain.Line) error {
 	now := s.now()
+	if len(kept) > 0 { // what is only promised yet has left the shelf all the same
+		err := s.Confirm(ctx, orderID)
+		if err != nil && !errors.Is(err, domain.ErrReservationMissing) && !errors.Is(err, domain.ErrReservationReleased) && !errors.Is(err, domain.ErrOutOfStock) {
+			return err
+		}
+	}
 	release := func() error {
 		return s.reservations.UpdateReservation(ctx, orderID, actor(ctx), now, func(r *domain.Reservation) (domain.Effect, error) {
-			return r.Release(now), nil
+			return r.Release(now, kept...), nil
 		})
 	}
 	err := release()

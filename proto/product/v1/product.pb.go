@@ -3095,8 +3095,10 @@ func (*ConfirmReservationResponse) Descriptor() ([]byte, []int) {
 }
 
 type ReleaseReservationRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// What does not come back: it was refunded and stays with the customer, or is broken.
+	Kept          []*StockLine `protobuf:"bytes,2,rep,name=kept,proto3" json:"kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3136,6 +3138,13 @@ func (x *ReleaseReservationRequest) GetOrderId() string {
 		return x.OrderId
 	}
 	return ""
+}
+
+func (x *ReleaseReservationRequest) GetKept() []*StockLine {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
 }
 
 type ReleaseReservationResponse struct {
@@ -3828,9 +3837,10 @@ const file_product_v1_product_proto_rawDesc = "" +
 	"expires_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"@\n" +
 	"\x19ConfirmReservationRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"\x1c\n" +
-	"\x1aConfirmReservationResponse\"@\n" +
+	"\x1aConfirmReservationResponse\"u\n" +
 	"\x19ReleaseReservationRequest\x12#\n" +
-	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"\x1c\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x123\n" +
+	"\x04kept\x18\x02 \x03(\v2\x15.product.v1.StockLineB\b\xbaH\x05\x92\x01\x02\x10dR\x04kept\"\x1c\n" +
 	"\x1aReleaseReservationResponse\"\x9a\x01\n" +
 	"\x13RestockItemsRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12%\n" +
@@ -4039,59 +4049,60 @@ var file_product_v1_product_proto_depIdxs = []int32{
 	41, // 48: product.v1.ListStockLedgerResponse.entries:type_name -> product.v1.StockLedgerEntry
 	44, // 49: product.v1.ReserveStockRequest.lines:type_name -> product.v1.StockLine
 	61, // 50: product.v1.ReserveStockResponse.expires_at:type_name -> google.protobuf.Timestamp
-	44, // 51: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
-	4,  // 52: product.v1.Reservation.status:type_name -> product.v1.ReservationStatus
-	44, // 53: product.v1.Reservation.lines:type_name -> product.v1.StockLine
-	61, // 54: product.v1.Reservation.updated_at:type_name -> google.protobuf.Timestamp
-	61, // 55: product.v1.ListReservationsRequest.from:type_name -> google.protobuf.Timestamp
-	61, // 56: product.v1.ListReservationsRequest.to:type_name -> google.protobuf.Timestamp
-	53, // 57: product.v1.ListReservationsResponse.reservations:type_name -> product.v1.Reservation
-	53, // 58: product.v1.BatchGetReservationsResponse.reservations:type_name -> product.v1.Reservation
-	10, // 59: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
-	12, // 60: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
-	14, // 61: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
-	18, // 62: product.v1.CatalogService.UpdateCategory:input_type -> product.v1.UpdateCategoryRequest
-	20, // 63: product.v1.CatalogService.DeleteCategory:input_type -> product.v1.DeleteCategoryRequest
-	16, // 64: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
-	25, // 65: product.v1.CatalogService.UpdateProduct:input_type -> product.v1.UpdateProductRequest
-	27, // 66: product.v1.CatalogService.ArchiveProduct:input_type -> product.v1.ArchiveProductRequest
-	30, // 67: product.v1.CatalogService.ImportProducts:input_type -> product.v1.ImportProductsRequest
-	33, // 68: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
-	35, // 69: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
-	37, // 70: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
-	39, // 71: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
-	42, // 72: product.v1.StockService.ListStockLedger:input_type -> product.v1.ListStockLedgerRequest
-	45, // 73: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
-	47, // 74: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
-	49, // 75: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
-	51, // 76: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
-	54, // 77: product.v1.StockService.ListReservations:input_type -> product.v1.ListReservationsRequest
-	56, // 78: product.v1.StockService.BatchGetReservations:input_type -> product.v1.BatchGetReservationsRequest
-	11, // 79: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
-	13, // 80: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
-	15, // 81: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
-	19, // 82: product.v1.CatalogService.UpdateCategory:output_type -> product.v1.UpdateCategoryResponse
-	21, // 83: product.v1.CatalogService.DeleteCategory:output_type -> product.v1.DeleteCategoryResponse
-	17, // 84: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
-	26, // 85: product.v1.CatalogService.UpdateProduct:output_type -> product.v1.UpdateProductResponse
-	28, // 86: product.v1.CatalogService.ArchiveProduct:output_type -> product.v1.ArchiveProductResponse
-	32, // 87: product.v1.CatalogService.ImportProducts:output_type -> product.v1.ImportProductsResponse
-	34, // 88: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
-	36, // 89: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
-	38, // 90: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
-	40, // 91: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
-	43, // 92: product.v1.StockService.ListStockLedger:output_type -> product.v1.ListStockLedgerResponse
-	46, // 93: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
-	48, // 94: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
-	50, // 95: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
-	52, // 96: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
-	55, // 97: product.v1.StockService.ListReservations:output_type -> product.v1.ListReservationsResponse
-	57, // 98: product.v1.StockService.BatchGetReservations:output_type -> product.v1.BatchGetReservationsResponse
-	79, // [79:99] is the sub-list for method output_type
-	59, // [59:79] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	44, // 51: product.v1.ReleaseReservationRequest.kept:type_name -> product.v1.StockLine
+	44, // 52: product.v1.RestockItemsRequest.lines:type_name -> product.v1.StockLine
+	4,  // 53: product.v1.Reservation.status:type_name -> product.v1.ReservationStatus
+	44, // 54: product.v1.Reservation.lines:type_name -> product.v1.StockLine
+	61, // 55: product.v1.Reservation.updated_at:type_name -> google.protobuf.Timestamp
+	61, // 56: product.v1.ListReservationsRequest.from:type_name -> google.protobuf.Timestamp
+	61, // 57: product.v1.ListReservationsRequest.to:type_name -> google.protobuf.Timestamp
+	53, // 58: product.v1.ListReservationsResponse.reservations:type_name -> product.v1.Reservation
+	53, // 59: product.v1.BatchGetReservationsResponse.reservations:type_name -> product.v1.Reservation
+	10, // 60: product.v1.CatalogService.CreateCategory:input_type -> product.v1.CreateCategoryRequest
+	12, // 61: product.v1.CatalogService.GetCategory:input_type -> product.v1.GetCategoryRequest
+	14, // 62: product.v1.CatalogService.ListCategories:input_type -> product.v1.ListCategoriesRequest
+	18, // 63: product.v1.CatalogService.UpdateCategory:input_type -> product.v1.UpdateCategoryRequest
+	20, // 64: product.v1.CatalogService.DeleteCategory:input_type -> product.v1.DeleteCategoryRequest
+	16, // 65: product.v1.CatalogService.CreateProduct:input_type -> product.v1.CreateProductRequest
+	25, // 66: product.v1.CatalogService.UpdateProduct:input_type -> product.v1.UpdateProductRequest
+	27, // 67: product.v1.CatalogService.ArchiveProduct:input_type -> product.v1.ArchiveProductRequest
+	30, // 68: product.v1.CatalogService.ImportProducts:input_type -> product.v1.ImportProductsRequest
+	33, // 69: product.v1.CatalogService.GetProduct:input_type -> product.v1.GetProductRequest
+	35, // 70: product.v1.CatalogService.BatchGetProducts:input_type -> product.v1.BatchGetProductsRequest
+	37, // 71: product.v1.CatalogService.ListProducts:input_type -> product.v1.ListProductsRequest
+	39, // 72: product.v1.StockService.AdjustStock:input_type -> product.v1.AdjustStockRequest
+	42, // 73: product.v1.StockService.ListStockLedger:input_type -> product.v1.ListStockLedgerRequest
+	45, // 74: product.v1.StockService.ReserveStock:input_type -> product.v1.ReserveStockRequest
+	47, // 75: product.v1.StockService.ConfirmReservation:input_type -> product.v1.ConfirmReservationRequest
+	49, // 76: product.v1.StockService.ReleaseReservation:input_type -> product.v1.ReleaseReservationRequest
+	51, // 77: product.v1.StockService.RestockItems:input_type -> product.v1.RestockItemsRequest
+	54, // 78: product.v1.StockService.ListReservations:input_type -> product.v1.ListReservationsRequest
+	56, // 79: product.v1.StockService.BatchGetReservations:input_type -> product.v1.BatchGetReservationsRequest
+	11, // 80: product.v1.CatalogService.CreateCategory:output_type -> product.v1.CreateCategoryResponse
+	13, // 81: product.v1.CatalogService.GetCategory:output_type -> product.v1.GetCategoryResponse
+	15, // 82: product.v1.CatalogService.ListCategories:output_type -> product.v1.ListCategoriesResponse
+	19, // 83: product.v1.CatalogService.UpdateCategory:output_type -> product.v1.UpdateCategoryResponse
+	21, // 84: product.v1.CatalogService.DeleteCategory:output_type -> product.v1.DeleteCategoryResponse
+	17, // 85: product.v1.CatalogService.CreateProduct:output_type -> product.v1.CreateProductResponse
+	26, // 86: product.v1.CatalogService.UpdateProduct:output_type -> product.v1.UpdateProductResponse
+	28, // 87: product.v1.CatalogService.ArchiveProduct:output_type -> product.v1.ArchiveProductResponse
+	32, // 88: product.v1.CatalogService.ImportProducts:output_type -> product.v1.ImportProductsResponse
+	34, // 89: product.v1.CatalogService.GetProduct:output_type -> product.v1.GetProductResponse
+	36, // 90: product.v1.CatalogService.BatchGetProducts:output_type -> product.v1.BatchGetProductsResponse
+	38, // 91: product.v1.CatalogService.ListProducts:output_type -> product.v1.ListProductsResponse
+	40, // 92: product.v1.StockService.AdjustStock:output_type -> product.v1.AdjustStockResponse
+	43, // 93: product.v1.StockService.ListStockLedger:output_type -> product.v1.ListStockLedgerResponse
+	46, // 94: product.v1.StockService.ReserveStock:output_type -> product.v1.ReserveStockResponse
+	48, // 95: product.v1.StockService.ConfirmReservation:output_type -> product.v1.ConfirmReservationResponse
+	50, // 96: product.v1.StockService.ReleaseReservation:output_type -> product.v1.ReleaseReservationResponse
+	52, // 97: product.v1.StockService.RestockItems:output_type -> product.v1.RestockItemsResponse
+	55, // 98: product.v1.StockService.ListReservations:output_type -> product.v1.ListReservationsResponse
+	57, // 99: product.v1.StockService.BatchGetReservations:output_type -> product.v1.BatchGetReservationsResponse
+	80, // [80:100] is the sub-list for method output_type
+	60, // [60:80] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_product_v1_product_proto_init() }

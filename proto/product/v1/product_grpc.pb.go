@@ -613,7 +613,7 @@ type StockServiceClient interface {
 	ConfirmReservation(ctx context.Context, in *ConfirmReservationRequest, opts ...grpc.CallOption) (*ConfirmReservationResponse, error)
 	// ReleaseReservation gives what was promised, or already taken, back to the shelf. Idempotent: releasing a reservation
 	// that never was leaves a mark, so that a late ReserveStock for the same order is refused with conflict
-	// reservation_released.
+	// reservation_released. The first release decides what is kept.
 	ReleaseReservation(ctx context.Context, in *ReleaseReservationRequest, opts ...grpc.CallOption) (*ReleaseReservationResponse, error)
 	// RestockItems puts pieces that an order has taken back on the shelf, never more of a product than it took. Idempotent
 	// by the order's id and the refund's: the same again changes nothing, other lines are conflict restock_differs. When the
@@ -736,7 +736,7 @@ type StockServiceServer interface {
 	ConfirmReservation(context.Context, *ConfirmReservationRequest) (*ConfirmReservationResponse, error)
 	// ReleaseReservation gives what was promised, or already taken, back to the shelf. Idempotent: releasing a reservation
 	// that never was leaves a mark, so that a late ReserveStock for the same order is refused with conflict
-	// reservation_released.
+	// reservation_released. The first release decides what is kept.
 	ReleaseReservation(context.Context, *ReleaseReservationRequest) (*ReleaseReservationResponse, error)
 	// RestockItems puts pieces that an order has taken back on the shelf, never more of a product than it took. Idempotent
 	// by the order's id and the refund's: the same again changes nothing, other lines are conflict restock_differs. When the

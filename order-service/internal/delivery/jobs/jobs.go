@@ -32,6 +32,9 @@ const (
 	// orders: 30 + 5 s at the worst.
 	retryStep   = 2 * time.Second
 	retryAtMost = 30 * time.Second
+	// failsAtMost is how often a job fails, for as long as that makes the pauses grow. After that it is put off instead, which has
+	// no end: a job that fails is discarded after its last try, and keeps every error until then.
+	failsAtMost = int(retryAtMost / retryStep)
 	// keysLive is how long an Idempotency-Key is kept, as the API promises.
 	keysLive = 24 * time.Hour
 	// sweepEvery keeps the table small without being noticed, and sweepBatch keeps each deletion at some milliseconds.
@@ -42,7 +45,7 @@ const (
 // Settler settles orders; see usecase.Checkout.
 type Settler interface {
 	Settle(ctx context.Context, orderID uuid.UUID) (again time.Duration, err error)
-	CheckPayments(ctx context.Context, orderID uuid.UUID) (again time.Duration, err error)
+	CheckPayments(ctx context.Context, orderID uuid.UUID) error
 }
 
 // Sweeper forgets old attempts, at most limit, and returns how many they were.
@@ -56,8 +59,8 @@ type More func(*river.Config)
 // Component works jobs from start to stop: those of orders, and more.
 func Component(pool *pgxpool.Pool, settler Settler, sweeper Sweeper, log *slog.Logger, more ...More) (lifecycle.Component, error) {
 	registered := river.NewWorkers()
-	river.AddWorker(registered, &settleWorker{settler: settler})
-	river.AddWorker(registered, &checkWorker{settler: settler})
+	river.AddWorker(registered, &settleWorker{settler: settler, log: log})
+	river.AddWorker(registered, &checkWorker{settler: settler, log: log})
 	river.AddWorker(registered, &sweepWorker{sweeper: sweeper, now: time.Now, log: log})
 	config := &river.Config{
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
@@ -103,12 +106,13 @@ func stop(ctx context.Context, client *river.Client[pgx.Tx]) error {
 type settleWorker struct {
 	river.WorkerDefaults[job.Settle]
 	settler Settler
+	log     *slog.Logger
 }
 
 func (w *settleWorker) Work(ctx context.Context, j *river.Job[job.Settle]) error {
 	again, err := w.settler.Settle(ctx, j.Args.OrderID)
 	if err != nil {
-		return fmt.Errorf("settle order %s: %w", j.Args.OrderID, err)
+		return failed(ctx, w.log, j.JobRow, fmt.Errorf("settle order %s: %w", j.Args.OrderID, err))
 	}
 	return unlessAgain(again)
 }
@@ -118,14 +122,14 @@ func (w *settleWorker) NextRetry(j *river.Job[job.Settle]) time.Time { return ne
 type checkWorker struct {
 	river.WorkerDefaults[job.CheckPayments]
 	settler Settler
+	log     *slog.Logger
 }
 
 func (w *checkWorker) Work(ctx context.Context, j *river.Job[job.CheckPayments]) error {
-	again, err := w.settler.CheckPayments(ctx, j.Args.OrderID)
-	if err != nil {
-		return fmt.Errorf("check the payments of order %s: %w", j.Args.OrderID, err)
+	if err := w.settler.CheckPayments(ctx, j.Args.OrderID); err != nil {
+		return failed(ctx, w.log, j.JobRow, fmt.Errorf("check the payments of order %s: %w", j.Args.OrderID, err))
 	}
-	return unlessAgain(again)
+	return nil
 }
 
 func (w *checkWorker) NextRetry(j *river.Job[job.CheckPayments]) time.Time {
@@ -138,6 +142,15 @@ func unlessAgain(again time.Duration) error {
 		return river.JobSnooze(again)
 	}
 	return nil
+}
+
+// failed has a job run again after an error, however often that was so.
+func failed(ctx context.Context, log *slog.Logger, j *rivertype.JobRow, err error) error {
+	if j.Attempt < failsAtMost {
+		return err
+	}
+	failures{log}.HandleError(ctx, j, err)
+	return river.JobSnooze(retryAtMost)
 }
 
 // nextRetry counts from the beginning of the last try: a job whose worker died has waited for its rescue already.

@@ -71,8 +71,9 @@ func (s *Settler) Settle(ctx context.Context, orderID uuid.UUID) (time.Duration,
 }
 
 // CheckPayments is a run as any other.
-func (s *Settler) CheckPayments(ctx context.Context, orderID uuid.UUID) (time.Duration, error) {
-	return s.Settle(ctx, orderID)
+func (s *Settler) CheckPayments(ctx context.Context, orderID uuid.UUID) error {
+	_, err := s.Settle(ctx, orderID)
+	return err
 }
 
 // await returns the next run.
@@ -202,21 +203,18 @@ func eventually(t *testing.T, what string, is func() (bool, error)) {
 	}
 }
 
-// A look at the payments of an order runs at once, again when it is told to or has failed, and leaves the other plan alone.
+// A look at the payments of an order runs at once, again when it has failed, and leaves the other plan alone.
 func TestCheckRuns(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	settler := NewSettler(
-		func(context.Context) (time.Duration, error) { return 0, errors.New("the provider is away") },
-		func(context.Context) (time.Duration, error) { return time.Second, nil },
-	)
+	settler := NewSettler(func(context.Context) (time.Duration, error) { return 0, errors.New("the provider is away") })
 	r.work(t, settler)
 	order, at := newOrder(t, time.Now()), time.Now().UTC().Truncate(time.Second).Add(time.Hour)
 	r.plan(t.Context(), t, order, at)
 	if err := r.store.PlanCheck(t.Context(), order.ID()); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range 2 {
 		if got := settler.await(t); got.order != order.ID() {
 			t.Errorf("it is order %s that is looked at, want %s", got.order, order.ID())
 		}
@@ -307,6 +305,50 @@ func TestFailureAndSnooze(t *testing.T) {
 				t.Error("another order is looked at")
 			}
 			r.unplanned(t, order.ID())
+		})
+	}
+}
+
+// What has failed for long is put off, not failed once more: it is never given up, and does not remember every error.
+func TestJobsOutlastAnyOutage(t *testing.T) {
+	t.Parallel()
+	away := func(context.Context) (time.Duration, error) { return 0, errors.New("the provider is away") }
+	for kind, plan := range map[string]func(r replica, t *testing.T, order *domain.Order){
+		"settle_order": func(replica, *testing.T, *domain.Order) {},
+		"check_payments": func(r replica, t *testing.T, order *domain.Order) {
+			if err := r.store.PlanCheck(t.Context(), order.ID()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			order := newOrder(t, time.Now())
+			r.plan(t.Context(), t, order, time.Now().Add(time.Hour))
+			plan(r, t, order)
+			if _, err := r.pool.Exec(t.Context(), `
+				UPDATE river_job SET state = 'available', scheduled_at = now(), attempt = max_attempts - 1 WHERE kind = $1`, kind); err != nil {
+				t.Fatal(err)
+			}
+			settler := NewSettler(away)
+			log := make(lines, 100)
+			r.workAndLog(t, settler, logging.New(log, "order-service", slog.LevelInfo))
+			settler.await(t)
+			eventually(t, "the job waits for its next time", func() (waits bool, err error) {
+				var state string
+				var errs int
+				err = r.pool.QueryRow(t.Context(), `SELECT state, coalesce(cardinality(errors), 0) FROM river_job WHERE kind = $1`, kind).Scan(&state, &errs)
+				if state == "discarded" || errs > 0 {
+					t.Fatalf("it is %s, with %d errors", state, errs)
+				}
+				return state == "scheduled", err
+			})
+			for line := range log { // the failure is told all the same
+				if strings.Contains(line, "a job failed") && strings.Contains(line, "the provider is away") {
+					return
+				}
+			}
 		})
 	}
 }

@@ -91,7 +91,7 @@ func (a attempt) capture(t *testing.T, paymentID string) usecase.ProviderPayment
 
 func (a attempt) reverse(t *testing.T) usecase.ProviderPayment {
 	t.Helper()
-	return must(t)(a.Reverse(t.Context(), a.key, price))
+	return must(t)(a.Reverse(t.Context(), a.key))
 }
 
 func must(t *testing.T) func(usecase.ProviderPayment, error) usecase.ProviderPayment {

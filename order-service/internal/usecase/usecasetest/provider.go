@@ -2,7 +2,6 @@ package usecasetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +31,7 @@ type FakeProvider struct {
 	mu       sync.Mutex
 	payments map[string]*charge
 	away     error
+	keeps    bool
 }
 
 // NewFakeProvider returns a provider that knows no payment.
@@ -62,6 +62,13 @@ func (p *FakeProvider) Away(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.away = err
+}
+
+// Keep has the provider refuse every refund from now on, or not any more.
+func (p *FakeProvider) Keep(keeps bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keeps = keeps
 }
 
 // Authorize implements usecase.Payments.
@@ -130,7 +137,7 @@ func (p *FakeProvider) Capture(_ context.Context, key, paymentID string) (usecas
 }
 
 // Reverse implements usecase.Payments.
-func (p *FakeProvider) Reverse(_ context.Context, key string, amount money.Money) (usecase.ProviderPayment, error) {
+func (p *FakeProvider) Reverse(_ context.Context, key string) (usecase.ProviderPayment, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.find(key)
@@ -138,13 +145,10 @@ func (p *FakeProvider) Reverse(_ context.Context, key string, amount money.Money
 	case usecase.ProviderPending, usecase.ProviderAuthorized:
 		known.Status = usecase.ProviderVoided
 	case usecase.ProviderCaptured:
-		if amount != known.amount {
-			return usecase.ProviderPayment{}, fmt.Errorf("refund of %v, which is not the %v that was taken", amount, known.amount)
+		if p.keeps {
+			return usecase.ProviderPayment{}, domain.ErrRefundFailed
 		}
-		if known.refunded > 0 {
-			return usecase.ProviderPayment{}, errors.New("a part was given back already")
-		}
-		known.giveBack(amount.Amount())
+		known.giveBack(known.captured - known.refunded)
 	}
 	return known.ProviderPayment, nil
 }

@@ -26,7 +26,7 @@ func (p *FakeProvider) Refund(_ context.Context, key, refundKey string, amount m
 		}
 		return known.ProviderPayment, nil
 	}
-	if amount.Amount() > known.captured-known.refunded {
+	if p.keeps || amount.Amount() > known.captured-known.refunded {
 		return usecase.ProviderPayment{}, domain.ErrRefundFailed
 	}
 	if known.refunds == nil {
@@ -61,6 +61,7 @@ var refundTests = map[string]func(*testing.T, PaymentProvider){
 	"refund: what is too much is refused":      refundTooMuch,
 	"refund: what was not taken is refused":    refundOfNothing,
 	"refund: a part, and it is still captured": refundThenCapture,
+	"refund: a part, and reverse the rest":     refundThenReverse,
 }
 
 func (a attempt) captured(t *testing.T) usecase.ProviderPayment {
@@ -149,4 +150,14 @@ func refundThenCapture(t *testing.T, p PaymentProvider) {
 	wantSame(t, "capture again", a.capture(t, taken.ID), taken)
 	wantSame(t, "authorize again", a.authorize(t, TokOK), taken)
 	wantSame(t, "find", a.find(t), taken)
+}
+
+func refundThenReverse(t *testing.T, p PaymentProvider) {
+	a := newAttempt(p)
+	a.captured(t)
+	a.refund(t, "1", 1000)
+	for range 2 {
+		wantStatus(t, "reverse", a.reverse(t), usecase.ProviderRefunded)
+	}
+	a.refuses(t, "2", 1) // nothing is left
 }

@@ -2,7 +2,6 @@ package usecasetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -176,7 +175,7 @@ func (s *FakeStock) Confirm(_ context.Context, orderID uuid.UUID) error {
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
 	if !ok {
-		return errors.New("there is no such reservation")
+		return domain.ErrReservationMissing
 	}
 	switch r.state {
 	case Sold:
@@ -196,7 +195,10 @@ func (s *FakeStock) Confirm(_ context.Context, orderID uuid.UUID) error {
 }
 
 // Release implements usecase.Stock.
-func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
+func (s *FakeStock) Release(ctx context.Context, orderID uuid.UUID, kept ...usecase.Line) error {
+	if len(kept) > 0 {
+		_ = s.Confirm(ctx, orderID) // what can't be taken is not kept
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
@@ -206,7 +208,7 @@ func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
 	}
 	if r.state == Sold {
 		for _, l := range r.lines {
-			s.onHand[l.ProductID] += l.Quantity - r.back(l.ProductID)
+			s.onHand[l.ProductID] += max(0, l.Quantity-r.back(l.ProductID)-quantityOf(l.ProductID, kept))
 		}
 	}
 	r.state = Released
@@ -216,10 +218,15 @@ func (s *FakeStock) Release(_ context.Context, orderID uuid.UUID) error {
 // back is how many pieces of a product were put back for refunds.
 func (r *reservation) back(product uuid.UUID) (n int64) {
 	for _, lines := range r.restocks {
-		for _, l := range lines {
-			if l.ProductID == product {
-				n += l.Quantity
-			}
+		n += quantityOf(product, lines)
+	}
+	return n
+}
+
+func quantityOf(product uuid.UUID, lines []usecase.Line) (n int64) {
+	for _, l := range lines {
+		if l.ProductID == product {
+			n += l.Quantity
 		}
 	}
 	return n
@@ -231,7 +238,11 @@ func (s *FakeStock) Restock(_ context.Context, orderID, refundID uuid.UUID, line
 	defer s.mu.Unlock()
 	r, ok := s.reservations[orderID]
 	switch {
-	case !ok || r.state == Active || r.state == Ended:
+	case len(lines) == 0:
+		return apperr.InvalidField("lines", "must have at least one")
+	case !ok:
+		return domain.ErrReservationMissing
+	case r.state == Active || r.state == Ended:
 		return apperr.New(apperr.Conflict, "reservation_not_confirmed", "nothing was taken")
 	case r.state == Released:
 		return nil

@@ -216,7 +216,11 @@ func (s *stockServer) ReleaseReservation(ctx context.Context, req *productv1.Rel
 	if err != nil {
 		return nil, err
 	}
-	if err := s.stock.Release(ctx, orderID); err != nil {
+	kept, err := toLines(req.GetKept())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.stock.Release(ctx, orderID, kept...); err != nil {
 		return nil, err
 	}
 	return &productv1.ReleaseReservationResponse{}, nil

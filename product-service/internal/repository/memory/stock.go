@@ -154,6 +154,7 @@ func (s *Store) ForgetReservations(_ context.Context, before time.Time, limit in
 	for id, r := range s.reservations {
 		if n < limit && r.UpdatedAt.Before(before) && (r.Status == domain.ReservationReleased || r.Status == domain.ReservationExpired) {
 			delete(s.reservations, id)
+			delete(s.restocks, id)
 			n++
 		}
 	}

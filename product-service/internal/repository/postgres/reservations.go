@@ -185,6 +185,7 @@ func (s *Store) ForgetReservations(ctx context.Context, before time.Time, limit 
 	tag, err := s.pool.Exec(ctx, `WITH over AS (
 			SELECT order_id FROM reservations WHERE status IN ('released', 'expired') AND updated_at < $1
 			ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+		back AS (DELETE FROM restocks b USING over WHERE b.order_id = over.order_id),
 		lines AS (DELETE FROM reservation_lines l USING over WHERE l.order_id = over.order_id)
 		DELETE FROM reservations r USING over WHERE r.order_id = over.order_id`, before, limit)
 	return int(tag.RowsAffected()), err

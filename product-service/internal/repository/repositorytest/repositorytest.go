@@ -70,6 +70,8 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		"RaceOfRetries":            raceOfRetries,
 		"Restock":                  restock,
 		"RestockOfWhatWasNotTaken": restockOfWhatWasNotTaken,
+		"ReleaseOfAPart":           releaseOfAPart,
+		"ForgetWhatWasRestocked":   forgetWhatWasRestocked,
 		"RaceOfRestocks":           raceOfRestocks,
 		"ChangedReservations":      changedReservations,
 		"Replace":                  replace,

@@ -3,12 +3,14 @@ package repositorytest
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"shop.example/product-service/internal/domain"
+	"shop.example/product-service/internal/usecase"
 )
 
 // sold is an order that has taken some pieces off the shelf.
@@ -93,6 +95,65 @@ func restock(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	wantStock(t, s, other, 5, 0)
+}
+
+// forgetWhatWasRestocked: what was put back for an order does not keep its reservation, nor those of others.
+func forgetWhatWasRestocked(t *testing.T, s Store) {
+	a := stocked(t, s, "A", 5)
+	line := domain.Line{ProductID: a, Quantity: 2}
+	restocked, other := sold(t, s, line), sold(t, s, line)
+	if err := s.Restock(t.Context(), putBack(t, restocked, newID(t), domain.Line{ProductID: a, Quantity: 1})); err != nil {
+		t.Fatal(err)
+	}
+	for _, order := range []uuid.UUID{restocked, other} {
+		if err := releaseIt(t.Context(), s, order, start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.ForgetReservations(t.Context(), start.Add(time.Second), 10); n != 2 || err != nil {
+		t.Errorf("%d are forgotten, error %v; want both", n, err)
+	}
+	wantStock(t, s, a, 5, 0)
+}
+
+// releaseOfAPart gives back what is neither kept nor back already, once, whoever says later that less is kept.
+func releaseOfAPart(t *testing.T, s Store) {
+	a, b := stocked(t, s, "A", 5), stocked(t, s, "B", 5)
+	line := func(product uuid.UUID, n int64) domain.Line { return domain.Line{ProductID: product, Quantity: n} }
+	stock := usecase.NewStock(s, s, s, func() time.Time { return start })
+	order := sold(t, s, line(a, 3), line(b, 2))
+	if err := s.Restock(t.Context(), putBack(t, order, newID(t), line(a, 1))); err != nil {
+		t.Fatal(err)
+	}
+	for _, kept := range [][]domain.Line{{line(a, 1), line(b, 2)}, {line(a, 1), line(b, 2)}, nil} {
+		if err := stock.Release(t.Context(), order, kept...); err != nil {
+			t.Fatal(err)
+		}
+		wantStock(t, s, a, 4, 0)
+		wantStock(t, s, b, 3, 0)
+	}
+
+	// Also if nobody has taken it off the shelf yet.
+	promised := newID(t)
+	if _, err := s.Reserve(t.Context(), reservation(t, promised, line(a, 3)), start); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := stock.Release(t.Context(), promised, line(a, 1)); err != nil {
+			t.Fatal(err)
+		}
+		wantStock(t, s, a, 3, 0)
+	}
+
+	// What there never was is not kept, and no more than there was.
+	never := newID(t)
+	if err := stock.Release(t.Context(), never, line(a, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := stock.Release(t.Context(), sold(t, s, line(a, 2)), line(a, 9)); err != nil {
+		t.Fatal(err)
+	}
+	wantStock(t, s, a, 1, 0)
 }
 
 func restockOfWhatWasNotTaken(t *testing.T, s Store) {
