@@ -120,7 +120,7 @@ func TestRefunds(t *testing.T) {
 	shop.WantProblem(t, http.StatusConflict, "refund_exceeds_payment", admin.Post(path, shop.Refund{Amount: 1, Reason: "more"}))
 
 	unpaid := shop.Want[shop.Order](t, http.StatusCreated, customer.Place(shop.ByCard("", shop.Item{ProductID: lamp.ID, Quantity: 1})))
-	shop.WantProblem(t, http.StatusConflict, "not_refundable", admin.Post("/orders/"+unpaid.ID+"/refunds", shop.Refund{Reason: "nothing"}))
+	shop.WantProblem(t, http.StatusConflict, "refund_exceeds_payment", admin.Post("/orders/"+unpaid.ID+"/refunds", shop.Refund{Reason: "nothing"}))
 }
 
 // TestRefundsAtOnce: twenty wishes for a third of the money each end in three refunds.
@@ -392,7 +392,7 @@ func TestCashFromDoorToDoor(t *testing.T) {
 	if order.Status != "confirmed" || order.Payment.Status != "pending" || order.Payment.Method != "cash_on_delivery" {
 		t.Errorf("confirmed: %s, %+v", order.Status, order.Payment)
 	}
-	shop.WantProblem(t, http.StatusConflict, "not_refundable", admin.Post("/orders/"+order.ID+"/refunds", shop.Refund{Reason: "nothing was paid"}))
+	shop.WantProblem(t, http.StatusConflict, "refund_exceeds_payment", admin.Post("/orders/"+order.ID+"/refunds", shop.Refund{Reason: "nothing was paid"}))
 	for _, status := range []string{"processing", "shipped", "delivered"} {
 		order = shop.Want[shop.Order](t, http.StatusOK, admin.Do(http.MethodPatch, "/orders/"+order.ID+"/status", map[string]string{"status": status}))
 	}

@@ -98,7 +98,6 @@ var failures = map[string]failure{
 	"payment_interrupted": {
 		status: http.StatusConflict, detail: "The payment was interrupted, and nothing was charged. Pay again.", members: map[string]any{"order_id": exampleID},
 	},
-	"not_refundable": {status: http.StatusConflict, detail: "Nothing was paid for this order that could be given back."},
 	"refund_exceeds_payment": {
 		status: http.StatusConflict, detail: "This is more than was paid and not given back yet.", members: map[string]any{"refundable": 1999},
 	},

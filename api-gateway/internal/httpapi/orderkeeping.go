@@ -27,7 +27,7 @@ type refundOrderInput struct {
 		Amount  Sum            `json:"amount,omitempty" doc:"Minor units of the order's currency, or money in it. It or items, or neither: then all that is left."`
 		Items   []RefundedItem `json:"items,omitempty" minItems:"1" maxItems:"100" doc:"What was paid for these pieces is given back."`
 		Reason  string         `json:"reason" minLength:"1" maxLength:"500" example:"One bell was broken."`
-		Restock bool           `json:"restock,omitempty" doc:"Whether the pieces go back on the shelf; an amount does not say which." example:"false"`
+		Restock bool           `json:"restock,omitempty" doc:"Whether the pieces go back on the shelf; an amount that is not all that is left does not say which." example:"false"`
 	} `nameHint:"NewRefund"`
 }
 
@@ -40,7 +40,7 @@ func (s *Server) registerOrderKeeping() {
 			"`confirmed`, which a payment does. `cancelled` does what `/cancel` does; `refunded`, of a delivered order, gives back all the " +
 			"money that is left. The status that the order has is no step either.",
 		Metadata: map[string]any{metaExample: exampleShippedOrder, metaTimeout: checkoutTimeout},
-	}, s.setOrderStatus, "invalid_transition", "order_busy", "not_refundable", "refund_exceeds_payment", "refund_failed")
+	}, s.setOrderStatus, "invalid_transition", "order_busy", "refund_exceeds_payment", "refund_failed")
 	register(s, huma.Operation{
 		OperationID: "refund-order", Method: http.MethodPost, Path: base + "/orders/{id}/refunds", DefaultStatus: http.StatusCreated,
 		Summary: "Give money back", Tags: tags,
@@ -48,7 +48,7 @@ func (s *Server) registerOrderKeeping() {
 			"delivery. Never more than was paid: 409 `refund_exceeds_payment`, with what is `refundable`. Answers the order, which is " +
 			"`refunded` when all of it is back. 503: the payment provider can't be reached, and is asked again; the same request answers how far it is.",
 		Metadata: map[string]any{metaExample: exampleRefundedOrder, metaTimeout: checkoutTimeout, metaIdempotency: keyOptional},
-	}, s.refundOrder, "not_refundable", "refund_exceeds_payment", "refund_failed", "order_busy", "idempotency_in_progress", "idempotency_key_reused")
+	}, s.refundOrder, "refund_exceeds_payment", "refund_failed", "order_busy", "idempotency_in_progress", "idempotency_key_reused")
 }
 
 func (s *Server) setOrderStatus(ctx context.Context, in *setOrderStatusInput) (*changed[Order], error) {

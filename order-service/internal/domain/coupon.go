@@ -80,7 +80,7 @@ func NewCoupon(terms CouponTerms, at time.Time) (Coupon, error) {
 	return Coupon{ID: id, CouponTerms: terms, Version: 1, CreatedAt: at, UpdatedAt: at}, nil
 }
 
-// Change replaces the terms. A limit below what was used already leaves nothing to use.
+// Change replaces the terms; equal ones make no new version. A limit below what was used already leaves nothing to use.
 func (c *Coupon) Change(terms CouponTerms, at time.Time) error {
 	terms, err := terms.checked()
 	if err != nil {
@@ -88,6 +88,9 @@ func (c *Coupon) Change(terms CouponTerms, at time.Time) error {
 	}
 	if terms.Type != c.Type {
 		return apperr.InvalidField("type", "can't be changed")
+	}
+	if terms.equal(c.CouponTerms) {
+		return nil
 	}
 	c.CouponTerms, c.UpdatedAt = terms, at
 	c.Version++
@@ -98,6 +101,13 @@ func (c *Coupon) Change(terms CouponTerms, at time.Time) error {
 func (c *Coupon) Delete(at time.Time) {
 	c.DeletedAt, c.UpdatedAt = at, at
 	c.Version++
+}
+
+// equal reports whether other terms are the same. Times are compared as moments, wherever they were written.
+func (t CouponTerms) equal(other CouponTerms) bool {
+	times := t.StartsAt.Equal(other.StartsAt) && t.EndsAt.Equal(other.EndsAt)
+	t.StartsAt, t.EndsAt = other.StartsAt, other.EndsAt
+	return times && t == other
 }
 
 // checked returns the terms in their normal form, or names everything that is wrong with them.

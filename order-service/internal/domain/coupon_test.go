@@ -111,6 +111,23 @@ func TestChangeCoupon(t *testing.T) {
 	}
 }
 
+// What changes nothing is no change: whoever has read the coupon may still write.
+func TestEqualTermsAreNoChange(t *testing.T) {
+	t.Parallel()
+	starts := noon.Add(time.Hour)
+	c := newCoupon(t, func(t *domain.CouponTerms) { t.StartsAt = starts })
+	before := c
+	same := terms(func(t *domain.CouponTerms) {
+		t.StartsAt, t.Code = starts.In(time.FixedZone("east", 3600)), strings.ToLower(t.Code)
+	})
+	if err := c.Change(same, noon.Add(time.Minute)); err != nil || c != before {
+		t.Errorf("%v, changed to %+v", err, c)
+	}
+	if err := c.Change(terms(func(t *domain.CouponTerms) { t.StartsAt = starts.Add(time.Second) }), noon.Add(time.Minute)); err != nil || c.Version != 2 {
+		t.Errorf("%v, another start: %+v", err, c)
+	}
+}
+
 func TestRedeem(t *testing.T) {
 	t.Parallel()
 	hour := time.Hour

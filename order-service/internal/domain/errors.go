@@ -23,7 +23,6 @@ var (
 	ErrLastItem        = apperr.New(apperr.Conflict, "order_not_editable", "This is the last line of the order. Cancel the order instead.")
 	ErrItemMissing     = apperr.Missing("item")
 	ErrPayInterrupted  = apperr.New(apperr.Conflict, "payment_interrupted", "The payment was interrupted, and nothing was charged. Pay again.")
-	ErrNotRefundable   = apperr.New(apperr.Conflict, "not_refundable", "Nothing was paid for this order that could be given back.")
 	ErrRefundExceeds   = apperr.New(apperr.Conflict, "refund_exceeds_payment", "This is more than was paid and not given back yet.")
 	ErrRefundFailed    = apperr.New(apperr.Conflict, "refund_failed", "The payment provider refuses this refund. Nothing was given back.")
 	ErrKeyReused       = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new one.")

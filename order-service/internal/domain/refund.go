@@ -67,9 +67,12 @@ func (o *Order) Refund(wish RefundWish, at time.Time) (Refund, error) {
 	switch o.s.Payment.Status {
 	case PaymentCaptured, PaymentPartiallyRefunded, PaymentRefunded:
 	default:
-		return Refund{}, ErrNotRefundable
+		return Refund{}, ErrRefundExceeds.WithAttribute("refundable", int64(0)) // nothing was paid yet, or it went back
 	}
 	left := o.refundable()
+	if wish.Restock && wish.Amount == left && len(wish.Items) == 0 {
+		wish.Amount = 0 // all that is left, in figures: then it is known which pieces come back
+	}
 	r := Refund{
 		ID: wish.ID, Status: RefundPending, Items: slices.Clone(wish.Items), Reason: wish.Reason, Restock: wish.Restock,
 		By: wish.By, At: at,

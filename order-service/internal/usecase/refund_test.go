@@ -155,7 +155,7 @@ func TestRefundRefuses(t *testing.T) {
 		want     *apperr.Error
 		location string
 	}{
-		{"unpaid", usecase.RefundOrder{OrderID: unpaid.ID}, domain.ErrNotRefundable, ""},
+		{"unpaid", usecase.RefundOrder{OrderID: unpaid.ID}, domain.ErrRefundExceeds, ""},
 		{"an order that is not", usecase.RefundOrder{OrderID: uuid.New()}, domain.ErrOrderMissing, ""},
 		{"a cent too much", usecase.RefundOrder{OrderID: paid.ID, Amount: cartTotal + 1}, domain.ErrRefundExceeds, ""},
 		{"a piece too many", usecase.RefundOrder{OrderID: paid.ID, Items: items(3)}, domain.ErrRefundExceeds, "items[0].quantity"},
@@ -178,6 +178,34 @@ func TestRefundRefuses(t *testing.T) {
 	s.agrees(t)
 }
 
+// All that is left may be said in figures: then all that is left of the pieces comes back.
+func TestRefundOfAllInFigures(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.placedAs(t, domain.Card, domain.Delivered)
+	refund := func(wish usecase.RefundOrder) (usecase.Placed, error) {
+		wish.OrderID, wish.Reason = o.ID, "broken"
+		return s.healthy().Refund(t.Context(), staff, wish)
+	}
+	cup := []domain.RefundedItem{{ItemID: line(t, o, s.cup).ID, Quantity: 1}}
+	if _, err := refund(usecase.RefundOrder{Items: cup, Restock: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := refund(usecase.RefundOrder{Amount: cartTotal - cupPrice - 1, Restock: true})
+	if e := refused(t, err, apperr.InvalidField("", "")); len(e.Violations) != 1 || e.Violations[0].Location != "restock" {
+		t.Errorf("violations %v", e.Violations)
+	}
+	placed, err := refund(usecase.RefundOrder{Amount: cartTotal - cupPrice, Restock: true})
+	if err != nil || placed.Order.Status != domain.Refunded {
+		t.Fatalf("%v, the order is %s", err, placed.Order.Status)
+	}
+	if cups, pots := s.stock.Available(s.cup), s.stock.Available(s.pot); cups != pieces || pots != pieces {
+		t.Errorf("%d cups and %d pots are on the shelf, want %d", cups, pots, pieces)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	s.agrees(t)
+}
+
 // While the provider is away a refund is under way: its money can't be given back twice, whoever asks how often.
 func TestRefundWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
@@ -193,6 +221,9 @@ func TestRefundWhileTheProviderIsAway(t *testing.T) {
 			return usecase.RefundOrder{Items: []domain.RefundedItem{{ItemID: o.Items[1].ID, Quantity: 1}}, Restock: true}
 		}, 3999, domain.Delivered},
 		{"all", "", func(domain.Snapshot) usecase.RefundOrder { return usecase.RefundOrder{Restock: true} }, cartTotal, domain.Refunded},
+		{"all, in figures", "", func(domain.Snapshot) usecase.RefundOrder {
+			return usecase.RefundOrder{Amount: cartTotal, Restock: true}
+		}, cartTotal, domain.Refunded},
 		{"all, with a key", "a key", func(domain.Snapshot) usecase.RefundOrder { return usecase.RefundOrder{} }, cartTotal, domain.Refunded},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -217,7 +217,7 @@ func TestCashOnDelivery(t *testing.T) {
 		t.Errorf("on its way, the payment is %s", o.Payment.Status)
 	}
 	_, err := s.healthy().Refund(t.Context(), staff, usecase.RefundOrder{OrderID: o.ID, Reason: "late"})
-	refused(t, err, domain.ErrNotRefundable)
+	refused(t, err, domain.ErrRefundExceeds)
 	if o = s.set(t, o.ID, domain.Delivered); o.Payment.Status != domain.PaymentCaptured {
 		t.Errorf("delivered, the payment is %s", o.Payment.Status)
 	}

@@ -63,7 +63,7 @@ type OrderServiceClient interface {
 	// status that the order has, so it is not repeated; version_mismatch.
 	SetOrderStatus(ctx context.Context, in *SetOrderStatusRequest, opts ...grpc.CallOption) (*SetOrderStatusResponse, error)
 	// RefundOrder gives money back: an amount, or what was paid for some items, or all that is left; with or without the
-	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, conflict not_refundable, invalid.
+	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, invalid.
 	RefundOrder(ctx context.Context, in *RefundOrderRequest, opts ...grpc.CallOption) (*RefundOrderResponse, error)
 	// HandlePaymentEvent takes what a payment provider tells by itself. What is not signed by the provider is
 	// unauthenticated; what was told before, late, or is of no interest changes nothing.
@@ -235,7 +235,7 @@ type OrderServiceServer interface {
 	// status that the order has, so it is not repeated; version_mismatch.
 	SetOrderStatus(context.Context, *SetOrderStatusRequest) (*SetOrderStatusResponse, error)
 	// RefundOrder gives money back: an amount, or what was paid for some items, or all that is left; with or without the
-	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, conflict not_refundable, invalid.
+	// pieces going back on the shelf. For staff. Errors: conflict refund_exceeds_payment, invalid.
 	RefundOrder(context.Context, *RefundOrderRequest) (*RefundOrderResponse, error)
 	// HandlePaymentEvent takes what a payment provider tells by itself. What is not signed by the provider is
 	// unauthenticated; what was told before, late, or is of no interest changes nothing.

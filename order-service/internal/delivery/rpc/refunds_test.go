@@ -117,7 +117,9 @@ func TestRefundOrder(t *testing.T) {
 	}
 	unpaid := s.place(customer, t, s.wish("")).GetOrder()
 	_, err = s.gateway.RefundOrder(staff, &orderv1.RefundOrderRequest{OrderId: unpaid.GetId(), Reason: "no reason"})
-	wantError(t, "an unpaid order", err, apperr.Conflict, "not_refundable")
+	if e := wantError(t, "an unpaid order", err, apperr.Conflict, "refund_exceeds_payment"); e.Attributes["refundable"] != int64(0) {
+		t.Errorf("attributes %v", e.Attributes)
+	}
 }
 
 // A key is honoured by whatever moves money or stock, and a refusal says that it is told once more.
