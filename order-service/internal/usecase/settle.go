@@ -158,7 +158,7 @@ func (c *Checkout) settlePending(ctx context.Context, order *domain.Order) (time
 		return 0, nil // there was no stock for it, so it was discarded
 	case err != nil:
 		return 0, err
-	case order.PaymentUnderWay() && errors.Is(c.payments.of(order).Ready(), errNotConfigured):
+	case order.PaymentUnderWay() && byCard(order) && errors.Is(c.payments.of(order).Ready(), errNotConfigured):
 		return c.providerAgain(order), nil
 	case order.PaymentUnderWay():
 		return settleAgain, nil

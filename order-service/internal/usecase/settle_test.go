@@ -357,6 +357,37 @@ func TestSettleCantReadTheOrder(t *testing.T) {
 	}
 }
 
+// An order that is paid on delivery waits for no provider: somebody looks again soon.
+func TestCashOrderWaitsForNoProvider(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	wish := s.wish("")
+	wish.Method = domain.CashOnDelivery
+	dies := CantReach(errDead, "stock.Reserve", "orders.Decide")
+	if _, err := s.process(dies).Place(s.ctx(t), wish); err == nil {
+		t.Fatal("the first process lives")
+	}
+	id := s.orders(t)[0].ID
+	s.clock.Advance(time.Minute)
+	slept := false
+	slow := s.process(Faults{Before: func(call string) error {
+		if call == "stock.Reserve" && !slept { // overtaken by one that dies
+			slept = true
+			s.clock.Advance(time.Minute)
+			if _, err := s.process(CantReach(errDead, "stock.Reserve")).Place(s.ctx(t), wish); err == nil {
+				t.Error("the second process lives")
+			}
+		}
+		return nil
+	}})
+	if wait, err := slow.Settle(t.Context(), id); err != nil || wait == 0 || wait > 10*time.Second {
+		t.Errorf("it is looked at again in %v, error %v", wait, err)
+	}
+	s.clock.Advance(time.Minute)
+	s.work(t, s.healthy(), time.Minute)
+	s.agrees(t)
+}
+
 // Taking over an order that is finished meanwhile must not lock it.
 func TestTakeOverOfAFinishedOrder(t *testing.T) {
 	t.Parallel()
