@@ -37,7 +37,7 @@ func TestResembling(t *testing.T) {
 		"lapm":     {"lamp"}, // swapped
 		"lammp":    {"lamp", "lamps"},
 		"laxy":     nil,
-		"almp":     nil, // nobody mistakes the first letter
+		"almp":     nil,               // nobody mistakes the first letter
 		"lamp":     {"lamp", "lamps"}, // and no camp
 		"zzzz":     nil,
 	} {
