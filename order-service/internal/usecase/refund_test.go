@@ -307,6 +307,30 @@ func TestRefundedStatusThatTheProviderRefuses(t *testing.T) {
 }
 
 // Set to refunded, the money of a delivered order goes back as soon as it can; until then it is delivered.
+// The same, and it did so only when it was asked once more: the answer is about the refund that was under way.
+func TestRefundedStatusThatTheProviderRefusesLater(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.placedAs(t, domain.Card, domain.Delivered)
+	wish := usecase.SetStatus{OrderID: o.ID, Status: domain.Refunded}
+	if _, err := s.process(CantReach(errAway, "payments.Refund")).SetStatus(t.Context(), staff, wish); apperr.KindOf(err) != apperr.Unavailable {
+		t.Fatalf("error %v, want unavailable", err)
+	}
+	s.provider.Keep(true)
+	_, err := s.healthy().SetStatus(t.Context(), staff, wish)
+	refusal := refused(t, err, domain.ErrRefundFailed)
+	got := s.order(t, o.ID)
+	if len(got.Refunds) != 1 || refusal.Attributes["refund_id"] != got.Refunds[0].ID.String() || got.Status != domain.Delivered {
+		t.Errorf("attributes %v; the order is %s, its refunds %+v", refusal.Attributes, got.Status, got.Refunds)
+	}
+	s.provider.Keep(false)
+	if got, err := s.healthy().SetStatus(t.Context(), staff, wish); err != nil || got.Status != domain.Refunded {
+		t.Errorf("then the order is %s, error %v", got.Status, err)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	s.agrees(t)
+}
+
 func TestRefundedStatusWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -63,9 +63,12 @@ func (c *Checkout) SetStatus(ctx context.Context, caller auth.Principal, wish Se
 	if wish.Status != domain.Refunded {
 		return order.Snapshot(), nil
 	}
+	open := order.OpenRefunds() // this one, or those that it waits for
 	order, err = c.giveBack(ctx, order)
-	if refused, ok := order.RefundOf(refund); ok && refused.Status == domain.RefundFailed {
-		return domain.Snapshot{}, refundRefused(order.ID(), refund)
+	for _, was := range open {
+		if now, _ := order.RefundOf(was.ID); now.Status == domain.RefundFailed {
+			return domain.Snapshot{}, refundRefused(order.ID(), was.ID)
+		}
 	}
 	return order.Snapshot(), err
 }
