@@ -306,7 +306,6 @@ func TestRefundedStatusThatTheProviderRefuses(t *testing.T) {
 	}
 }
 
-// Set to refunded, the money of a delivered order goes back as soon as it can; until then it is delivered.
 // The same, and it did so only when it was asked once more: the answer is about the refund that was under way.
 func TestRefundedStatusThatTheProviderRefusesLater(t *testing.T) {
 	t.Parallel()
@@ -331,6 +330,7 @@ func TestRefundedStatusThatTheProviderRefusesLater(t *testing.T) {
 	s.agrees(t)
 }
 
+// Set to refunded, the money of a delivered order goes back as soon as it can; until then it is delivered.
 func TestRefundedStatusWhileTheProviderIsAway(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
