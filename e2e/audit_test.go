@@ -126,7 +126,7 @@ func healthyShop(t *testing.T, s *shop.Shop) {
 				c.Settled(shop.Want[shop.Order](t, a.Status, a).ID)
 			},
 		} {
-			for range 2 {
+			for range 3 {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					do(t, s.NewCustomer(t))

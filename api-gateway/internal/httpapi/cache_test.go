@@ -141,6 +141,42 @@ func TestOwnWritesAreReadAtOnce(t *testing.T) {
 	}
 }
 
+// A read that began before a write does not answer one that begins after it.
+func TestReadsUnderWayAnswerNoLaterOne(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.clock()
+	asked, release := make(chan struct{}), make(chan struct{})
+	s.on("GetProduct", func(ctx context.Context) (proto.Message, error) {
+		close(asked)
+		select {
+		case <-release:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		return &productv1.GetProductResponse{Product: &productv1.Product{Id: productID, Price: cents(100)}}, nil
+	})
+	first := make(chan float64, 1)
+	go func() {
+		amount, _ := s.costs(t)
+		first <- amount
+	}()
+	<-asked
+	s.on("UpdateProduct", apperr.New(apperr.Unavailable, "dependency_unavailable", "It is not known what came of it."))
+	s.as(t, auth.Staff, "PATCH", "/api/v1/products/"+productID, `{"name":"Lamp"}`)
+	s.sells(200)
+	if amount, a := s.costs(t); amount != 200 {
+		t.Errorf("after the write the price is %v: %v", amount, a.header)
+	}
+	close(release)
+	if amount := <-first; amount != 100 {
+		t.Errorf("the read before it: %v", amount)
+	}
+	if amount, _ := s.costs(t); amount != 200 {
+		t.Errorf("what the read before it found is served: %v", amount)
+	}
+}
+
 // What is asked for in another way is another entry; what nobody asked for yet is no hit.
 func TestQuestionsAreToldApart(t *testing.T) {
 	t.Parallel()

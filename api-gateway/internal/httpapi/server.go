@@ -94,7 +94,8 @@ func clientsOf(o Services, reads *readCache) services {
 	}
 }
 
-// noting is a connection that says when a call may have changed something, before its answer is known to anybody.
+// noting is a connection that says when a call may have changed something, before its answer is known to anybody. No method of the
+// services streams; one that did would have to be noted, too.
 type noting struct {
 	grpc.ClientConnInterface
 	changed func()

@@ -92,8 +92,9 @@ func (c Corrections) Alternatives(words []string) [][]string {
 // "lamp" only two of eight groups of letters are the same.
 func Slippable(word string) bool { return utf8.RuneCountInString(word) <= maxSlippable }
 
-// maxSlippable is how long such a word is; in one of six letters two that are swapped leave enough.
-const maxSlippable = 5
+// maxSlippable is how long such a word is: two letters swapped within it spoil four groups, which leaves 3 of 11 in six letters,
+// and 4 of 12 in seven, which is enough.
+const maxSlippable = 6
 
 // slip reports whether one letter that is missing, too much, wrong or swapped with its neighbour is all that tells two words
 // apart. The first letter is not mistaken: with it the database finds those that may be meant.

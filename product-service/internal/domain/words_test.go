@@ -37,6 +37,7 @@ func TestResembling(t *testing.T) {
 		"lapm":     {"lamp"}, // swapped
 		"lammp":    {"lamp", "lamps"},
 		"laxy":     nil,
+		"ktetle":   {"kettle"},        // within a word of six
 		"almp":     nil,               // nobody mistakes the first letter
 		"lamp":     {"lamp", "lamps"}, // and no camp
 		"zzzz":     nil,

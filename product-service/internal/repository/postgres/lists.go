@@ -433,8 +433,7 @@ func all(conditions []string) string { return strings.Join(conditions, " AND ") 
 
 const (
 	similar = `SELECT word FROM words WHERE word % $1`
-	// slips are the words that begin with the same letter and are about as long: a thousand of the twenty thousand that a large
-	// catalogue has.
+	// slips are the words that begin with the same letter and are about as long, of which the domain picks.
 	slips = `SELECT word FROM words WHERE word >= left($1, 1) COLLATE "C" AND word < (left($1, 1) || chr(1114111)) COLLATE "C"
 		AND char_length(word) BETWEEN char_length($1) - 1 AND char_length($1) + 1`
 )
