@@ -74,7 +74,7 @@ func notModified() map[string]*huma.Response {
 
 // IfNoneMatch is the condition of reads that caches remember.
 type IfNoneMatch struct {
-	IfNoneMatch string `header:"If-None-Match" example:"\"7-8rbDuO5xI3vQe2mT\"" doc:"The ETag of what the client has; if nothing has changed, the answer is 304 without a body."`
+	IfNoneMatch string `header:"If-None-Match" example:"\"7-f2bac3b8ee7123796d909f0a\"" doc:"The ETag of what the client has; if nothing has changed, the answer is 304 without a body."`
 }
 
 // matches compares weakly, as RFC 9110 demands for If-None-Match.

@@ -141,8 +141,7 @@ func pagePolicy(page []byte) string {
 
 // static serves what was made at the start.
 func static(contentType string, body []byte) http.HandlerFunc {
-	sum := sha256.Sum256(body)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	tag := `"` + digest(body) + `"`
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("ETag", tag)
