@@ -4,7 +4,8 @@
 //	testsum [GO_TEST_FLAG ...] MODULE_DIR ... [GO_TEST_FLAG ... MODULE_DIR ...]
 //
 // A flag counts for all modules after it; of one that is there twice, the last (write -flag=value).
-// A passing test is silent, unless it is slow; a failing one shows its output. The exit code is 0 only if every test of every
+// A passing test is silent, unless it is slow; a failing one shows its output, and once more, where its package ends, what it
+// complained of: the logs of five services in between are long. The exit code is 0 only if every test of every
 // module passed and at least one ran.
 package main
 
@@ -15,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -109,6 +111,15 @@ const longestLine = 16 << 20
 // slow is how many seconds of a test are worth a line: where the time of a run of twenty minutes goes is then seen in it.
 const slow = 30
 
+// complaint is the first line of what a test says by t.Error and its like; a helper's is named by the line that called it.
+var complaint = regexp.MustCompile(`^ *\w+_test\.go:\d+: `)
+
+// A package's complaints are at most so many, of so many bytes each: enough to know where to look, little enough to be read.
+const (
+	mostComplaints   = 20
+	longestComplaint = 500
+)
+
 // summarize reads the events of one `go test -json` and writes to w what a person wants to see: a line per package,
 // and the output of what failed.
 func summarize(events io.Reader, w io.Writer) (summary, error) {
@@ -117,6 +128,8 @@ func summarize(events io.Reader, w io.Writer) (summary, error) {
 		sum    summary
 		output = map[test]*strings.Builder{} // of the top-level tests still running, their subtests' included
 		failed = map[string]int{}            // failed tests by package
+		said   = map[test][]string{}         // the complaints of the tests and subtests still running
+		why    = map[string][]string{}       // and of those that failed, by package
 	)
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, longestLine)
@@ -138,7 +151,19 @@ func summarize(events io.Reader, w io.Writer) (summary, error) {
 				output[key] = &strings.Builder{}
 			}
 			output[key].WriteString(e.Output)
+			if complaint.MatchString(e.Output) {
+				itself := test{e.Package, e.Test}
+				said[itself] = append(said[itself], e.Output)
+			}
 		case "pass", "fail", "skip":
+			itself := test{e.Package, e.Test}
+			if e.Action == "fail" {
+				for _, c := range said[itself] {
+					c = strings.TrimSpace(c)
+					why[e.Package] = append(why[e.Package], fmt.Sprintf("why \t%s\t%s\n", e.Test, c[:min(len(c), longestComplaint)]))
+				}
+			}
+			delete(said, itself)
 			if isSub {
 				break
 			}
@@ -175,6 +200,9 @@ func summarize(events io.Reader, w io.Writer) (summary, error) {
 				}
 				fmt.Fprint(w, text)
 			case e.Action == "fail":
+				for _, line := range why[e.Package][:min(len(why[e.Package]), mostComplaints)] {
+					fmt.Fprint(w, line)
+				}
 				fmt.Fprintf(w, "FAIL\t%s\t%.1fs\n", e.Package, e.Elapsed)
 			case e.Action == "pass":
 				fmt.Fprintf(w, "ok  \t%s\t%.1fs\n", e.Package, e.Elapsed)

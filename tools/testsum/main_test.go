@@ -44,6 +44,19 @@ func TestSummarize(t *testing.T) {
 			shows:   []string{"want 1, got 2", "FAIL\tp"},
 			silence: []string{"==="},
 		},
+		"what failing tests complained of is said once more at the end of their package": {
+			events: `{"Action":"output","Package":"p","Test":"TestA/x","Output":"    a_test.go:7: want 1, got 2\n"}
+{"Action":"output","Package":"p","Test":"TestA/x","Output":"    shop.go:9: a thousand lines of log\n"}
+{"Action":"output","Package":"p","Test":"TestA/y","Output":"    a_test.go:8: only a remark\n"}
+{"Action":"fail","Package":"p","Test":"TestA/x"}
+{"Action":"pass","Package":"p","Test":"TestA/y"}
+{"Action":"fail","Package":"p","Test":"TestA"}
+{"Action":"fail","Package":"p","Elapsed":0.1}
+`,
+			want:    summary{failed: 1},
+			shows:   []string{"a thousand lines of log", "why \tTestA/x\ta_test.go:7: want 1, got 2\nFAIL\tp"},
+			silence: []string{"why \tTestA/y", "why \tTestA/x\tshop.go"},
+		},
 		"a package that does not build is a failure": {
 			events: `{"Action":"build-output","ImportPath":"p","Output":"p.go:1: syntax error\n"}
 {"Action":"fail","Package":"p","Elapsed":0,"FailedBuild":"p"}
