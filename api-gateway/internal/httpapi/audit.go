@@ -38,8 +38,8 @@ func (s *Server) registerAudit() {
 	tags, path := []string{"audit"}, base+"/audit/findings"
 	register(s, huma.Operation{
 		OperationID: "list-findings", Method: http.MethodGet, Path: path, Summary: "What does not agree, newest first", Tags: tags,
-		Description: "An audit compares all orders with their reservations and payments every minute. What does not agree is a finding when " +
-			"it stays so for longer than anything under way takes.",
+		Description: "An audit compares orders with their reservations and payments, several times a minute those that changed. " +
+			"What does not agree is a finding when it stays so for longer than anything under way takes.",
 	}, s.listFindings)
 	register(s, huma.Operation{
 		OperationID: "repair-finding", Method: http.MethodPost, Path: path + "/{id}/repair", Summary: "Repair a finding", Tags: tags,
