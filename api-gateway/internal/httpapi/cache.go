@@ -181,7 +181,7 @@ func (c *readCache) answer(ctx context.Context, key string, load func(context.Co
 	switch {
 	case usable && c.fresh(old, now, epoch):
 		return old.representation, age, fromCache, nil
-	case usable && now.UnixNano() < old.restsUntil.Load():
+	case usable && old.epoch == epoch && now.UnixNano() < old.restsUntil.Load():
 		return old.representation, age, fromOldCache, nil
 	}
 

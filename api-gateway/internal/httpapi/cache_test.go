@@ -16,6 +16,7 @@ import (
 	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	moneyv1 "shop.example/proto/money/v1"
+	orderv1 "shop.example/proto/order/v1"
 	productv1 "shop.example/proto/product/v1"
 )
 
@@ -138,6 +139,71 @@ func TestOwnWritesAreReadAtOnce(t *testing.T) {
 				t.Errorf("a read made an end of what was kept: %v", amount)
 			}
 		})
+	}
+}
+
+// Who is refused has changed nothing, and can't make everybody's reads slow.
+func TestRefusalsKeepTheCache(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []apperr.Kind{apperr.Malformed, apperr.Invalid, apperr.Unauthenticated, apperr.NotFound} {
+		s := setup(t)
+		s.clock()
+		s.sells(100)
+		s.costs(t)
+		s.on("CancelOrder", apperr.New(kind, kind.DefaultReason(), "No."))
+		s.sells(200)
+		s.as(t, auth.Customer, "POST", "/api/v1/orders/"+orderID+"/cancel", `{}`)
+		asked[*orderv1.CancelOrderRequest](t, s, "CancelOrder")
+		if amount, a := s.costs(t); amount != 100 {
+			t.Errorf("%s: product-service was asked again: %v", kind, a.header)
+		}
+	}
+}
+
+// What is written has the tag that it is read by.
+func TestTagsOfWritesAreThoseOfReads(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	product := &productv1.Product{Id: productID, Version: 7, Price: cents(100)}
+	category := &productv1.Category{Id: categoryID, Version: 3}
+	s.on("CreateProduct", &productv1.CreateProductResponse{Product: product})
+	s.on("UpdateProduct", &productv1.UpdateProductResponse{Product: product})
+	s.on("GetProduct", &productv1.GetProductResponse{Product: product})
+	s.on("CreateCategory", &productv1.CreateCategoryResponse{Category: category})
+	s.on("UpdateCategory", &productv1.UpdateCategoryResponse{Category: category})
+	s.on("GetCategory", &productv1.GetCategoryResponse{Category: category})
+	for _, c := range [][3]string{
+		{"/api/v1/products", productID, `{"sku":"A","name":"N","price":{"amount":100,"currency":"EUR"}}`},
+		{"/api/v1/categories", categoryID, `{"name":"N"}`},
+	} {
+		collection, one, body := c[0], c[0]+"/"+c[1], c[2]
+		read := s.as(t, auth.Staff, "GET", one, "").header.Get("ETag")
+		for method, path := range map[string]string{"POST": collection, "PATCH": one} {
+			if a := s.as(t, auth.Staff, method, path, body); a.header.Get("ETag") != read || read == "" {
+				t.Errorf("%s %s: %d %s, and read it is %s", method, path, a.status, a.header.Get("ETag"), read)
+			}
+		}
+	}
+}
+
+// After a write product-service is asked, though it had been away and was to be left alone for a moment.
+func TestOwnWritesAreReadAtOnceAfterAFailure(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	pass := s.clock()
+	s.sells(100)
+	s.costs(t)
+	pass(freshFor)
+	s.on("GetProduct", apperr.New(apperr.Unavailable, "dependency_unavailable", "Away."))
+	s.costs(t)
+	s.sells(200)
+	if amount, a := s.costs(t); amount != 100 {
+		t.Errorf("it was not left alone: %v %v", amount, a.header)
+	}
+	s.on("UpdateProduct", &productv1.UpdateProductResponse{Product: &productv1.Product{Id: productID}})
+	s.as(t, auth.Staff, "PATCH", "/api/v1/products/"+productID, `{"name":"Lamp"}`)
+	if amount, a := s.costs(t); amount != 200 {
+		t.Errorf("after the write the price is %v: %v", amount, a.header)
 	}
 }
 

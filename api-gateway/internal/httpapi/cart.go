@@ -212,17 +212,23 @@ func (s *Server) mergeCart(ctx context.Context, in *mergeCartInput) (*cartOutput
 	return cartOf(answer.GetCart())
 }
 
-// cartOf answers with a cart, whose prices change without its version.
+// cartOf answers with a cart.
 func cartOf(c *cartv1.Cart) (*cartOutput, error) {
 	body := cartBody(c)
-	tag, err := etagOf(body.Version, body)
+	tag, err := cartTag(body)
 	return &cartOutput{ETag: tag, Body: body}, err
 }
 
 func changedCartOf(c *cartv1.Cart, token string) (*changedCart, error) {
 	body := cartBody(c)
-	tag, err := etagOf(body.Version, body)
+	tag, err := cartTag(body)
 	return &changedCart{ETag: tag, CartToken: token, Body: body}, err
+}
+
+// cartTag is the tag of a cart, whose prices change without its version. When they were asked for says nothing of the cart.
+func cartTag(c Cart) (string, error) {
+	c.PricesAsOf = nil
+	return etagOf(c.Version, c)
 }
 
 func cartBody(c *cartv1.Cart) Cart {

@@ -166,10 +166,10 @@ type idOrSlug struct {
 type listProductsInput struct {
 	Query    string          `query:"q" maxLength:"200" example:"bicycle" doc:"Finds words, prefixes and small typos."`
 	Category string          `query:"category" maxLength:"100" example:"bicycles" doc:"An id or a slug; descendants are included."`
-	MinPrice Optional[int64] `query:"min_price" minimum:"0" doc:"Minor units."`
-	MaxPrice Optional[int64] `query:"max_price" minimum:"0" doc:"Minor units."`
+	MinPrice Optional[int64] `query:"min_price" minimum:"0" doc:"Of the list price (price), in minor units."`
+	MaxPrice Optional[int64] `query:"max_price" minimum:"0" doc:"Of the list price (price), in minor units."`
 	InStock  Optional[bool]  `query:"in_stock"`
-	Sort     string          `query:"sort" enum:"newest,price,-price,name,relevance" doc:"newest, or relevance if q is given."`
+	Sort     string          `query:"sort" enum:"newest,price,-price,name,relevance" doc:"newest, or relevance if q is given. The price is the list price."`
 	Paging
 	IfNoneMatch
 }
@@ -249,7 +249,8 @@ func (s *Server) createCategory(ctx context.Context, in *createCategoryInput) (*
 		return nil, err
 	}
 	c := categoryOf(answer.GetCategory())
-	return &created[Category]{Location: locationOf("categories", c.ID), ETag: etag(c.Version), Body: c}, nil
+	tag, err := etagOf(c.Version, c)
+	return &created[Category]{Location: locationOf("categories", c.ID), ETag: tag, Body: c}, err
 }
 
 func (s *Server) updateCategory(ctx context.Context, in *updateCategoryInput) (*changed[Category], error) {
@@ -268,7 +269,8 @@ func (s *Server) updateCategory(ctx context.Context, in *updateCategoryInput) (*
 		return nil, err
 	}
 	c := categoryOf(answer.GetCategory())
-	return &changed[Category]{ETag: etag(c.Version), Body: c}, nil
+	tag, err := etagOf(c.Version, c)
+	return &changed[Category]{ETag: tag, Body: c}, err
 }
 
 func (s *Server) deleteCategory(ctx context.Context, in *deleteByIDInput) (*noOutput, error) {
@@ -306,7 +308,8 @@ func (s *Server) createProduct(ctx context.Context, in *createProductInput) (*cr
 		return nil, err
 	}
 	p := productOf(answer.GetProduct(), isStaff(ctx))
-	return &created[Product]{Location: locationOf("products", p.ID), ETag: etag(p.Version), Body: p}, nil
+	tag, err := etagOf(p.Version, p)
+	return &created[Product]{Location: locationOf("products", p.ID), ETag: tag, Body: p}, err
 }
 
 func (s *Server) updateProduct(ctx context.Context, in *updateProductInput) (*changed[Product], error) {
@@ -337,7 +340,8 @@ func (s *Server) updateProduct(ctx context.Context, in *updateProductInput) (*ch
 		return nil, err
 	}
 	p := productOf(answer.GetProduct(), isStaff(ctx))
-	return &changed[Product]{ETag: etag(p.Version), Body: p}, nil
+	tag, err := etagOf(p.Version, p)
+	return &changed[Product]{ETag: tag, Body: p}, err
 }
 
 func (s *Server) archiveProduct(ctx context.Context, in *deleteByIDInput) (*noOutput, error) {

@@ -41,7 +41,7 @@ func TestProductChanges(t *testing.T) {
 		"discount":{"type":"percent","value":20,"starts_at":null,"ends_at":"2026-03-01T13:00:00+01:00"},"category_ids":["`+categoryID+`"],
 		"images":[{"url":"https://a.example/b.jpg","alt":"B"}],"attributes":{"a":"b"},"status":"active"}`, `If-Match: "7-abc"`)
 	discount := map[string]any{"type": "percent", "value": 20.0, "ends_at": "2026-03-01T12:00:00Z"}
-	if diff := cmp.Diff(discount, a.json["discount"]); diff != "" || a.status != 200 || a.header.Get("ETag") != `"8"` {
+	if diff := cmp.Diff(discount, a.json["discount"]); diff != "" || a.status != 200 || !strings.HasPrefix(a.header.Get("ETag"), `"8-`) {
 		t.Errorf("%d %v: %s", a.status, a.header, diff)
 	}
 	if stock, _ := a.json["stock"].(map[string]any); stock["on_hand"] != 3.0 {
@@ -128,7 +128,7 @@ func TestCategoryChanges(t *testing.T) {
 		`{"parent_id":"` + productID + `"}`: {CategoryId: categoryID, ParentId: new(productID)},
 		`{"name":"N","slug":"n","description":""}`: {CategoryId: categoryID, Name: new("N"), Slug: new("n"), Description: new("")},
 	} {
-		if a := s.as(t, auth.Staff, "PATCH", path, body); a.status != 200 || a.header.Get("ETag") != `"3"` {
+		if a := s.as(t, auth.Staff, "PATCH", path, body); a.status != 200 || !strings.HasPrefix(a.header.Get("ETag"), `"3-`) {
 			t.Errorf("%s answers %d %s", body, a.status, a.body)
 		}
 		wantAsked(t, s, "UpdateCategory", want)

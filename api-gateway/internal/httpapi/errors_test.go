@@ -164,6 +164,7 @@ func TestBadRequests(t *testing.T) {
 		"no JSON where none is asked for":    {"POST", "/api/v1/auth/logout", `{bad`, []string{customer}, 400, "malformed_request", nil},
 		"a field where no body is asked for": {"DELETE", "/api/v1/cart", `{"items":[]}`, []string{customer}, 422, "validation_failed", []string{"body.items"}},
 		"a list where no body is asked for":  {"DELETE", "/api/v1/cart", `[]`, []string{customer}, 422, "validation_failed", []string{"body"}},
+		"a form where no body is asked for":  {"DELETE", "/api/v1/cart", `a=b`, []string{customer, "Content-Type: application/x-www-form-urlencoded"}, 415, "unsupported_media_type", nil},
 		"weak If-Match":                      {"DELETE", "/api/v1/cart", "", []string{customer, `If-Match: W/"3"`}, 412, "version_mismatch", nil},
 		"somebody else's If-Match":           {"DELETE", "/api/v1/cart", "", []string{customer, `If-Match: "abc"`}, 412, "version_mismatch", nil},
 		"a dependency is down":               {"GET", "/api/v1/users/me", "", []string{customer}, 503, "dependency_unavailable", nil},

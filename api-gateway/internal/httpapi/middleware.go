@@ -414,6 +414,10 @@ func (s *Server) refuseBody(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
+	if contentType := ctx.Header("Content-Type"); err == nil && contentType != "" && !isMedia(contentType, mediaJSON) {
+		refuse(s.api, ctx, unsupportedMediaType(mediaJSON))
+		return
+	}
 	var value any
 	if err == nil {
 		err = unmarshal(body, &value)
@@ -448,13 +452,18 @@ func (s *Server) checkContentType(ctx huma.Context, next func(huma.Context)) {
 	if ctx.Operation().RequestBody.Content[want] == nil {
 		want = mediaLines
 	}
-	media, parameters, err := mime.ParseMediaType(contentType)
-	charset := parameters["charset"]
-	if err != nil || media != want || charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if !isMedia(contentType, want) {
 		refuse(s.api, ctx, unsupportedMediaType(want))
 		return
 	}
 	next(ctx)
+}
+
+// isMedia says whether a Content-Type is a media type, in UTF-8.
+func isMedia(contentType, want string) bool {
+	media, parameters, err := mime.ParseMediaType(contentType)
+	charset := parameters["charset"]
+	return err == nil && media == want && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
 // checkQuery refuses parameters that an operation doesn't have, and those that stand there twice: a filter that is misspelt

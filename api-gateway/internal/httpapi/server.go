@@ -27,6 +27,7 @@ import (
 	"shop.example/api-gateway/internal/clientip"
 	"shop.example/api-gateway/internal/inflight"
 	"shop.example/api-gateway/internal/ratelimit"
+	"shop.example/platform/apperr"
 	"shop.example/platform/auth"
 	"shop.example/platform/health"
 	cartv1 "shop.example/proto/cart/v1"
@@ -102,10 +103,22 @@ type noting struct {
 }
 
 func (n noting) Invoke(ctx context.Context, method string, question, answer any, options ...grpc.CallOption) error {
-	if !readsOnly(method) {
-		defer n.changed() // even if it failed: it may have been done all the same
+	err := n.ClientConnInterface.Invoke(ctx, method, question, answer, options...)
+	if !readsOnly(method) && !refused(err) {
+		n.changed()
 	}
-	return n.ClientConnInterface.Invoke(ctx, method, question, answer, options...)
+	return err
+}
+
+// refused says whether a call failed such that it has changed nothing. Whoever sends what can't be done must not make the cache
+// useless; a failure says nothing of what was done, and a conflict that somebody else has changed something.
+func refused(err error) bool {
+	switch apperr.KindOf(err) {
+	case apperr.Malformed, apperr.Invalid, apperr.Unauthenticated, apperr.PermissionDenied, apperr.NotFound:
+		return err != nil
+	default:
+		return false
+	}
 }
 
 // readsOnly says whether the .proto of a method, "/product.v1.StockService/AdjustStock", marks it as one that changes nothing.
