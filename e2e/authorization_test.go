@@ -258,7 +258,8 @@ func anAddress(body any) func(scene) request {
 
 // aCart is a guest's, by its token.
 func aCart(t *testing.T, s *shop.Shop) string {
-	a := s.Stranger(t).Post("/cart/items", shop.Item{ProductID: s.NewProduct(t, 5, 100).ID, Quantity: 1})
+	line := shop.Item{ProductID: s.NewProduct(t, 5, 100).ID, Quantity: 1}
+	a := patiently(t, func() *shop.Answer { return s.Stranger(t).Post("/cart/items", line) })
 	shop.Want[shop.Cart](t, http.StatusOK, a)
 	return a.Header.Get("X-Cart-Token")
 }
@@ -374,7 +375,7 @@ func TestAuthorization(t *testing.T) {
 	})
 	before := s.State(t)
 	each(t, "refused", refused, func(t *testing.T, c *cell) {
-		shop.WantProblem(t, c.want, refusalCodes[c.want], c.send(c.me.For(t)))
+		shop.WantProblem(t, c.want, refusalCodes[c.want], c.send(t, c.me.For(t)))
 	})
 	for _, change := range before.Changes(s.State(t)) {
 		t.Errorf("refused, and yet: %s", change)
@@ -386,7 +387,7 @@ func TestAuthorization(t *testing.T) {
 			me = s.NewUser(t, shop.PrincipalOf(t, me.Token).Role)
 		}
 		c.request = c.decided.ask(scene{t, s, me, c.owner.For(t)})
-		if a := c.send(me); a.Status < http.StatusOK || a.Status >= http.StatusMultipleChoices {
+		if a := c.send(t, me); a.Status < http.StatusOK || a.Status >= http.StatusMultipleChoices {
 			t.Errorf("let in, and yet: %s", a)
 		}
 	})
@@ -467,8 +468,13 @@ func each(t *testing.T, name string, cells [][]*cell, run func(*testing.T, *cell
 	}
 }
 
+// patience is how long a request is repeated that was answered 503: a machine on which eight shops start is too busy for a moment, as
+// the answer says, and who may do what is not told by that.
+const patience = 10 * time.Second
+
 // send sends the request of a cell.
-func (c *cell) send(me *shop.Customer) *shop.Answer {
+func (c *cell) send(t *testing.T, me *shop.Customer) *shop.Answer {
+	t.Helper()
 	path := c.operation.path
 	if c.request.item != "" {
 		path = strings.NewReplacer("{item_id}", c.request.item, "{delivery_id}", c.request.item).Replace(path)
@@ -481,5 +487,17 @@ func (c *cell) send(me *shop.Customer) *shop.Answer {
 	if c.visitor == "guest" {
 		headers = append(slices.Clone(headers), "X-Cart-Token: "+c.cart)
 	}
-	return me.Do(c.operation.method, path, c.request.body, headers...)
+	return patiently(t, func() *shop.Answer { return me.Do(c.operation.method, path, c.request.body, headers...) })
+}
+
+// patiently returns the first answer to a request that is not 503.
+func patiently(t *testing.T, ask func() *shop.Answer) (a *shop.Answer) {
+	t.Helper()
+	shop.Await(t, patience, func() error {
+		if a = ask(); a.Status == http.StatusServiceUnavailable {
+			return fmt.Errorf("%s", a)
+		}
+		return nil
+	})
+	return a
 }
