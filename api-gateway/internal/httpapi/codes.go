@@ -102,7 +102,7 @@ var failures = map[string]failure{
 		status: http.StatusConflict, detail: "This is more than was paid and not given back yet.", members: map[string]any{"refundable": 1999},
 	},
 	"refund_failed": {
-		status: http.StatusConflict, detail: "The payment provider refuses this refund. Nothing was given back.",
+		status: http.StatusConflict, detail: "The payment provider refuses this refund, and its amount was not given back.",
 		members: map[string]any{"order_id": exampleID, "refund_id": exampleRefundID},
 	},
 	"finding_not_repairable": {status: http.StatusConflict, detail: "The shop can't repair this by itself. Restock its products, or cancel the order."},

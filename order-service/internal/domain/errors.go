@@ -24,7 +24,7 @@ var (
 	ErrItemMissing     = apperr.Missing("item")
 	ErrPayInterrupted  = apperr.New(apperr.Conflict, "payment_interrupted", "The payment was interrupted, and nothing was charged. Pay again.")
 	ErrRefundExceeds   = apperr.New(apperr.Conflict, "refund_exceeds_payment", "This is more than was paid and not given back yet.")
-	ErrRefundFailed    = apperr.New(apperr.Conflict, "refund_failed", "The payment provider refuses this refund. Nothing was given back.")
+	ErrRefundFailed    = apperr.New(apperr.Conflict, "refund_failed", "The payment provider refuses this refund, and its amount was not given back.")
 	ErrKeyReused       = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new one.")
 	ErrKeyInProgress   = apperr.New(apperr.Conflict, "idempotency_in_progress", "The first request with this Idempotency-Key is still running. Try again in a moment.")
 	ErrProductMissing  = apperr.New(apperr.Invalid, "product_unavailable", "A product is not on sale.")

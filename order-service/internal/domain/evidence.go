@@ -143,7 +143,7 @@ func (e Evidence) judgeStock() []Discrepancy {
 			return e.ofOrder(OrderWithoutReservation, true, "The order waits to be paid, and %s%s.", r, o.differently(r))
 		}
 		return nil
-	case o.Status == Refunded && !r.holds():
+	case !o.NeedsPieces() && !r.holds():
 		return nil // its pieces were missing when the money went back, and nobody waits for them any more
 	case r.holds() && !o.has(r.Pieces):
 		return e.ofOrder(ReservationDiffers, false, "The order is %s, and %s%s.", o.Status, r, o.differently(r))

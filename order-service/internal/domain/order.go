@@ -314,11 +314,26 @@ func (o *Order) TakeBack(wish RefundWish, at time.Time) error {
 // MissStock records that pieces which were paid for are not there, and reports whether that is news. It is for the shop, not
 // for the customer, so the version stays.
 func (o *Order) MissStock(at time.Time) bool {
-	if !o.s.StockMissingSince.IsZero() || o.s.Status == Cancelled || o.s.Status == Refunded {
+	if !o.s.StockMissingSince.IsZero() || !o.NeedsPieces() {
 		return false
 	}
 	o.s.StockMissingSince = at
 	return true
+}
+
+// NeedsPieces reports whether a paid order takes its pieces off the shelf.
+func (o *Order) NeedsPieces() bool { return o.s.NeedsPieces() }
+
+// NeedsPieces reports whether a paid order takes its pieces off the shelf: unless its end came before a parcel had left.
+func (s Snapshot) NeedsPieces() bool {
+	switch s.Status {
+	case Cancelled:
+		return false
+	case Refunded:
+		return slices.ContainsFunc(s.History, func(e HistoryEntry) bool { return e.Status == Shipped })
+	default:
+		return true
+	}
 }
 
 // FindStock records that the pieces are there after all, or that nobody waits for them any more.

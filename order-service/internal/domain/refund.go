@@ -70,7 +70,7 @@ func (o *Order) Refund(wish RefundWish, at time.Time) (Refund, error) {
 		return Refund{}, ErrRefundExceeds.WithAttribute("refundable", int64(0)) // nothing was paid yet, or it went back
 	}
 	left := o.refundable()
-	if wish.Restock && wish.Amount == left && len(wish.Items) == 0 {
+	if wish.Restock && wish.Amount == left && len(wish.Items) == 0 && o.refundsNameItems() {
 		wish.Amount = 0 // all that is left, in figures: then it is known which pieces come back
 	}
 	r := Refund{
@@ -160,17 +160,41 @@ func (o *Order) Restocked(id uuid.UUID) error {
 	return err
 }
 
-// Kept are the pieces of a cancelled order that do not come back: they were refunded before, and staff did not say that they go
-// back on the shelf.
+// RestockAgain has the pieces put back once more that were put back already, and returns the refunds that they are of: the shelf has
+// forgotten them.
+func (o *Order) RestockAgain() (ids []uuid.UUID) {
+	for i, r := range o.s.Refunds {
+		if !r.Restocked {
+			continue
+		}
+		if len(ids) == 0 {
+			o.s.Refunds = slices.Clone(o.s.Refunds)
+		}
+		o.s.Refunds[i].Restocked = false
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// Kept are the pieces of a cancelled order that do not come back, one entry a line: they were refunded before, and staff did not say
+// that they go back on the shelf.
 func (o *Order) Kept() []RefundedItem {
 	cancelled := slices.IndexFunc(o.s.History, func(e HistoryEntry) bool { return e.Status == Cancelled })
 	if cancelled < 0 {
 		return nil
 	}
-	var kept []RefundedItem
+	pieces := make(map[uuid.UUID]int64)
 	for _, r := range o.s.Refunds {
 		if !r.Restock && r.Status != RefundFailed && !r.At.After(o.s.History[cancelled].At) {
-			kept = append(kept, r.Items...)
+			for _, item := range r.Items {
+				pieces[item.ItemID] += item.Quantity
+			}
+		}
+	}
+	var kept []RefundedItem
+	for _, item := range o.s.Items {
+		if n := pieces[item.ID]; n > 0 {
+			kept = append(kept, RefundedItem{item.ID, n})
 		}
 	}
 	return kept
@@ -258,6 +282,11 @@ func (o *Order) piecesBack(itemID uuid.UUID) (n int64) {
 		}
 	}
 	return n
+}
+
+// refundsNameItems reports whether it is known of all money that was given back which pieces it was for.
+func (o *Order) refundsNameItems() bool {
+	return !slices.ContainsFunc(o.s.Refunds, func(r Refund) bool { return r.Status != RefundFailed && len(r.Items) == 0 })
 }
 
 // itemsLeft are all pieces that were not given back.

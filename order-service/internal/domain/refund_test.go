@@ -1,8 +1,10 @@
 package domain_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -177,6 +179,48 @@ func TestRefundThatWasRefusedAndDone(t *testing.T) {
 		}
 		if o.Snapshot().Promised().Amount() > o.Snapshot().Total.Amount() {
 			t.Error("too much is promised")
+		}
+	})
+}
+
+// What a cancellation keeps off the shelf is said once a line, however often a line was refunded: product-service takes a hundred lines.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		o := paidOrder(t)
+		want := make(map[uuid.UUID]int64)
+		for range rapid.IntRange(0, 20).Draw(t, "refunds") {
+			item := rapid.SampledFrom(o.Snapshot().Items).Draw(t, "line")
+			wish := domain.RefundWish{
+				ID: uuid.New(), Items: []domain.RefundedItem{{ItemID: item.ID, Quantity: rapid.Int64Range(1, item.Quantity).Draw(t, "pieces")}},
+				Restock: rapid.Bool().Draw(t, "restock"), By: "s",
+			}
+			if _, err := o.Refund(wish, noon); err != nil {
+				continue // nothing was paid for them, or they are back already
+			}
+			if rapid.Bool().Draw(t, "refused") {
+				if err := o.FailRefund(wish.ID, noon); err != nil {
+					t.Fatal(err)
+				}
+			} else if !wish.Restock {
+				want[item.ID] += wish.Items[0].Quantity
+			}
+		}
+		if kept := o.Kept(); kept != nil {
+			t.Fatalf("nothing is cancelled, and %v kept", kept)
+		}
+		if err := o.Cancel("s", "", noon.Add(time.Second)); err != nil {
+			t.Skip("it is refunded")
+		}
+		got := make(map[uuid.UUID]int64)
+		for _, item := range o.Kept() {
+			if got[item.ItemID] != 0 {
+				t.Fatal("a line is there twice")
+			}
+			got[item.ItemID] = item.Quantity
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("kept are %v, want %v", got, want)
 		}
 	})
 }

@@ -103,7 +103,7 @@ func (w RefundOrder) begun(o *domain.Order, caller auth.Principal, request uuid.
 		var same bool
 		switch {
 		case w.Amount > 0:
-			same = w.Amount == r.Amount.Amount() && (len(r.Items) == 0 || w.Restock)
+			same = w.Amount == r.Amount.Amount() && (len(r.Items) == 0 || w.Restock && s.Promised() == s.Total) // the latter: all that is left
 		case len(w.Items) > 0:
 			same = slices.Equal(w.Items, r.Items)
 		default: // all that is left is on its way

@@ -530,3 +530,117 @@ func TestRefundInAnotherCurrency(t *testing.T) {
 	}
 	s.agrees(t)
 }
+
+// What was sold and sent stays off the shelf, also when a product-service that was restored from a backup knows nothing of it.
+func TestPiecesThatLeftStayOffARestoredShelf(t *testing.T) {
+	t.Parallel()
+	for name, refunded := range map[string]func(*shop, *testing.T, domain.Snapshot) int64{
+		"nothing came back": func(*shop, *testing.T, domain.Snapshot) int64 { return 0 },
+		"a cup came back, and is put back once more": func(s *shop, t *testing.T, o domain.Snapshot) int64 {
+			s.refund(t, usecase.RefundOrder{OrderID: o.ID, Restock: true, Items: []domain.RefundedItem{{ItemID: line(t, o, s.cup).ID, Quantity: 1}}})
+			s.work(t, s.healthy(), time.Minute)
+			return 1
+		},
+		"the money goes back, the pieces do not": func(s *shop, t *testing.T, o domain.Snapshot) int64 {
+			if _, err := s.healthy().SetStatus(t.Context(), staff, usecase.SetStatus{OrderID: o.ID, Status: domain.Refunded}); err != nil {
+				t.Fatal(err)
+			}
+			return 0
+		},
+	} {
+		for _, first := range []string{"refunded, then lost", "lost, then refunded", "put back again at the second try"} {
+			t.Run(name+", "+first, func(t *testing.T) {
+				t.Parallel()
+				s := newShop(t)
+				o := s.placedAs(t, domain.Card, domain.Delivered)
+				var back int64
+				if first != "lost, then refunded" {
+					back = refunded(s, t, o)
+				}
+				s.stock.Lose(o.ID)
+				s.stock.Set(s.cup, pieces)
+				s.stock.Set(s.pot, pieces)
+				if first == "lost, then refunded" {
+					back = refunded(s, t, o)
+				}
+				s.store.PlanAgain(o.ID, s.clock.Now()) // as a repair does
+				if first == "put back again at the second try" {
+					s.work(t, s.process(CantReach(errAway, "stock.Restock")), time.Second)
+				}
+				s.work(t, s.healthy(), time.Hour)
+				s.nothingFound(t)
+				for _, item := range o.Items {
+					want := pieces - item.Quantity
+					if item.ProductID == s.cup {
+						want += back
+					}
+					if got := s.stock.Available(item.ProductID); got != want {
+						t.Errorf("%d of %s are on the shelf, want %d", got, item.Name, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Pieces that were missing, refunded and not put back do not go off the shelf with the cancellation.
+func TestCancellationKeepsNothingThatWasMissing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	placed, err := s.process(CantReach(errAway, "stock.Confirm")).Place(s.ctx(t), s.wish(tokOK))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := placed.Order
+	s.stock.Expire()
+	s.stock.Set(s.cup, 0)
+	s.work(t, s.healthy(), time.Hour)
+	if s.order(t, o.ID).StockMissingSince.IsZero() {
+		t.Fatal("its pieces are not missing")
+	}
+	s.refund(t, usecase.RefundOrder{OrderID: o.ID, Items: []domain.RefundedItem{{ItemID: line(t, o, s.cup).ID, Quantity: 1}}})
+	s.stock.Set(s.cup, pieces)
+	if _, err := s.healthy().Cancel(s.ctx(t), staff, usecase.Cancellation{OrderID: o.ID}); err != nil {
+		t.Fatal(err)
+	}
+	s.work(t, s.healthy(), time.Minute)
+	if got := s.stock.Available(s.cup); got != pieces {
+		t.Errorf("%d cups are on the shelf, want %d", got, pieces)
+	}
+}
+
+// A sum says which pieces come back only if it is known which ones did before.
+func TestRestockInFigures(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.placedAs(t, domain.Card, domain.Delivered)
+	s.refund(t, usecase.RefundOrder{OrderID: o.ID, Amount: cupPrice}) // a lost cup
+	rest := usecase.RefundOrder{OrderID: o.ID, Amount: cartTotal - cupPrice, Restock: true, Reason: "returned"}
+	if _, err := s.healthy().Refund(t.Context(), staff, rest); apperr.KindOf(err) != apperr.Invalid {
+		t.Errorf("both cups would be put back: %v", err)
+	}
+}
+
+// All that is left, said in figures, is not the refund of something else that costs the same.
+func TestRefundInFiguresIsNotAnotherOne(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o := s.placedAs(t, domain.Card, domain.Delivered)
+	cups := line(t, o, s.cup)
+	part := usecase.RefundOrder{OrderID: o.ID, Items: []domain.RefundedItem{{ItemID: cups.ID, Quantity: cups.Quantity}}, Reason: "broken", Restock: true}
+	away := s.process(CantReach(errAway, "payments.Refund"))
+	if _, err := away.Refund(t.Context(), staff, part); err == nil {
+		t.Fatal("it is done without the provider")
+	}
+	begun := s.order(t, o.ID).Refunds[0].Amount.Amount()
+	if _, err := away.Refund(t.Context(), staff, usecase.RefundOrder{OrderID: o.ID, Amount: begun, Reason: "broken", Restock: true}); apperr.KindOf(err) != apperr.Invalid {
+		t.Errorf("the same sum, and not all that is left: %v", err)
+	}
+	if _, err := away.Refund(t.Context(), staff, usecase.RefundOrder{OrderID: o.ID, Amount: cartTotal - begun, Reason: "broken", Restock: true}); err == nil {
+		t.Error("it is done without the provider")
+	}
+	s.work(t, s.healthy(), time.Minute)
+	if got := s.order(t, o.ID); len(got.Refunds) != 2 || got.Status != domain.Refunded {
+		t.Errorf("the order is %s, with %d refunds", got.Status, len(got.Refunds))
+	}
+}

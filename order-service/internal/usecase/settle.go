@@ -88,10 +88,10 @@ func (c *Checkout) stockIsMissing(ctx context.Context, order *domain.Order, caus
 	if err != nil {
 		return 0, fmt.Errorf("record that pieces are missing: %w", err)
 	}
-	switch order.Status() { // meanwhile
-	case domain.Cancelled:
+	switch { // meanwhile
+	case order.Status() == domain.Cancelled:
 		return 0, nil // the plan of the cancellation goes on
-	case domain.Refunded:
+	case !order.NeedsPieces():
 		return settleAgain, nil
 	}
 	if news {
@@ -209,29 +209,52 @@ func (c *Checkout) followUp(ctx context.Context, order domain.Snapshot) (stock, 
 }
 
 // take takes the pieces of a paid order off the shelf. What product-service knows nothing of, because it was restored from a
-// backup or has forgotten a promise that ended long ago, is promised anew first. Nobody waits any more for what is missing when
-// all the money is back: then nothing is taken, now or later.
+// backup or has forgotten a promise that ended long ago, is taken anew. Nobody waits for what is missing when all the money is
+// back before a parcel has left: then nothing is taken, now or later.
 func (c *Checkout) take(ctx context.Context, order domain.Snapshot) error {
-	refunded := order.Status == domain.Refunded
-	if refunded && !order.StockMissingSince.IsZero() {
+	needed := order.NeedsPieces()
+	if !needed && !order.StockMissingSince.IsZero() {
 		return c.letGo(ctx, order.ID)
 	}
 	err := c.stock.Confirm(ctx, order.ID)
 	missing := errors.Is(err, domain.ErrReservationMissing)
 	switch {
-	case refunded && (missing || errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded)):
+	case !needed && (missing || errors.Is(err, domain.ErrOutOfStock) || errors.Is(err, domain.ErrReservationEnded)):
 		return c.letGo(ctx, order.ID)
 	case missing:
-		// There are no other lines that a higher revision would have to replace.
-		if err := c.stock.Reserve(ctx, order.ID, FirstLease.Epoch, linesOfItems(order.Items), reservationTTL); err != nil {
-			return fmt.Errorf("reserve anew: %w", err)
-		}
-		err = c.stock.Confirm(ctx, order.ID)
-	}
-	if err != nil {
+		return c.takeAnew(ctx, order)
+	case err != nil:
 		return fmt.Errorf("confirm the reservation: %w", err)
 	}
 	return nil
+}
+
+// takeAnew takes the pieces that product-service knows nothing of, and puts back once more what came back of them. That this is to be
+// done is written down first: whatever fails, Settle finds it.
+func (c *Checkout) takeAnew(ctx context.Context, s domain.Snapshot) error {
+	order, again := domain.RestoreOrder(s), []uuid.UUID(nil)
+	if len(order.RestockAgain()) > 0 {
+		var err error
+		order, err = c.record(ctx, order, func(o *domain.Order) (Change, error) {
+			again = o.RestockAgain()
+			return Change{}, nil
+		})
+		if err != nil {
+			return fmt.Errorf("record that pieces are to be put back: %w", err)
+		}
+	}
+	// There are no other lines that a higher revision would have to replace.
+	if err := c.stock.Reserve(ctx, s.ID, FirstLease.Epoch, linesOfItems(s.Items), reservationTTL); err != nil {
+		return fmt.Errorf("reserve anew: %w", err)
+	}
+	if err := c.stock.Confirm(ctx, s.ID); err != nil {
+		return fmt.Errorf("confirm the new reservation: %w", err)
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	_, err := c.giveBack(ctx, order, again...)
+	return err
 }
 
 // letGo releases what nobody takes.
@@ -255,7 +278,11 @@ func confirmedAt(order domain.Snapshot) time.Time {
 // compensate gives back what a cancelled order holds, and returns it as it is then. Its pieces and its money do not wait for each
 // other.
 func (c *Checkout) compensate(ctx context.Context, order *domain.Order) (_ *domain.Order, stock, money error) {
-	if err := c.stock.Release(ctx, order.ID(), linesOfRefunded(order, order.Kept())...); err != nil {
+	kept := linesOfRefunded(order, order.Kept())
+	if !order.Snapshot().StockMissingSince.IsZero() {
+		kept = nil // what was never there can't be kept
+	}
+	if err := c.stock.Release(ctx, order.ID(), kept...); err != nil {
 		stock = fmt.Errorf("release the stock: %w", err)
 	}
 	reversed := ProviderPayment{Status: ProviderVoided}
