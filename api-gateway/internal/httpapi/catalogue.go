@@ -186,6 +186,7 @@ func (s *Server) registerCatalogue() {
 	register(s, huma.Operation{
 		OperationID: "create-category", Method: http.MethodPost, Path: base + "/categories", DefaultStatus: http.StatusCreated,
 		Summary: "Create a category", Tags: []string{"catalogue"},
+		Description: "A slug that is derived from the name gives way to one that is taken.",
 	}, s.createCategory, "slug_taken")
 	register(s, huma.Operation{
 		OperationID: "list-categories", Method: http.MethodGet, Path: base + "/categories", Responses: notModified(),

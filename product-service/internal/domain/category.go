@@ -41,6 +41,15 @@ func NewCategory(id uuid.UUID, name, slug, description string, parentID uuid.UUI
 	return c, nil
 }
 
+// DistinguishSlug makes the slug from the name and the end of the id, for a category whose name alone is taken: there are accessories
+// in more than one department. The end of an id is its random part.
+func (c *Category) DistinguishSlug() {
+	id := c.ID.String()
+	suffix := id[strings.LastIndex(id, "-")+1:]
+	base := Slugify(c.Name)
+	c.Slug = Slugify(base[:min(len(base), maxSlug-len(suffix)-1)] + " " + suffix)
+}
+
 // CategoryChange is what staff say anew about a category. What is nil stays as it is.
 type CategoryChange struct {
 	Name        *string

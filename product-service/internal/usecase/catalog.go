@@ -107,7 +107,7 @@ type CreateCategory struct {
 	ParentID    uuid.UUID // uuid.Nil for a root
 }
 
-// CreateCategory adds a category.
+// CreateCategory adds a category. A slug that it derives gives way to one that is taken.
 func (c *Catalog) CreateCategory(ctx context.Context, cmd CreateCategory) (domain.Category, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -117,7 +117,12 @@ func (c *Catalog) CreateCategory(ctx context.Context, cmd CreateCategory) (domai
 	if err != nil {
 		return domain.Category{}, err
 	}
-	if err := c.categories.CreateCategory(ctx, category); err != nil {
+	err = c.categories.CreateCategory(ctx, category)
+	if cmd.Slug == "" && errors.Is(err, domain.ErrSlugTaken) {
+		category.DistinguishSlug()
+		err = c.categories.CreateCategory(ctx, category)
+	}
+	if err != nil {
 		return domain.Category{}, fmt.Errorf("create category %s: %w", category.Slug, err)
 	}
 	return category, nil

@@ -2,6 +2,7 @@ package usecase_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,5 +125,28 @@ func TestForgottenInAMonth(t *testing.T) {
 		if !errors.Is(err, tc.want) {
 			t.Errorf("after %v: got %v, want %v", tc.after, err, tc.want)
 		}
+	}
+}
+
+// There are accessories in more than one department; a slug that was asked for is another matter.
+func TestCategoriesOfOneName(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	long := strings.Repeat("accessory ", 9) + "and others"
+	for _, name := range []string{"Accessories", long} {
+		seen := make(map[string]bool)
+		for range 3 {
+			c, err := s.catalog.CreateCategory(t.Context(), usecase.CreateCategory{Name: name})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if seen[c.Slug] || len(c.Slug) > 100 || domain.Slugify(c.Slug) != c.Slug {
+				t.Errorf("the slug of %s is %s", name, c.Slug)
+			}
+			seen[c.Slug] = true
+		}
+	}
+	if _, err := s.catalog.CreateCategory(t.Context(), usecase.CreateCategory{Name: "Others", Slug: "accessories"}); !errors.Is(err, domain.ErrSlugTaken) {
+		t.Errorf("asked for: %v", err)
 	}
 }
