@@ -468,7 +468,7 @@ func each(t *testing.T, name string, cells [][]*cell, run func(*testing.T, *cell
 	}
 }
 
-// patience is how long a request is repeated that was answered 503: a machine on which eight shops start is too busy for a moment, as
+// patience is how long a request is repeated that was answered 503: a machine on which several shops start is too busy for a moment, as
 // the answer says, and who may do what is not told by that.
 const patience = 10 * time.Second
 

@@ -58,7 +58,7 @@ func TestCategoriesMove(t *testing.T) {
 	}
 	answer := patch(tea.ID, map[string]any{"parent_id": food.ID}, `If-Match: "1"`)
 	moved := shop.Want[shop.Category](t, http.StatusOK, answer)
-	if moved.ParentID == nil || *moved.ParentID != food.ID || moved.Version != 2 || answer.Header.Get("ETag") != `"2"` || len(moved.Children) != 1 {
+	if moved.ParentID == nil || *moved.ParentID != food.ID || moved.Version != 2 || !strings.HasPrefix(answer.Header.Get("ETag"), `"2-`) || len(moved.Children) != 1 {
 		t.Errorf("the category that moved: %s", answer)
 	}
 	counts(0, 1, 1, 1)

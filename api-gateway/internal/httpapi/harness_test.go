@@ -167,6 +167,7 @@ func setup(t *testing.T, change ...func(*Options)) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	server.guard = ratelimit.New(nil, log, func() time.Time { return begun })
 	s.server = server
 	test := httptest.NewUnstartedServer(nil)
 	test.Config = server.HTTPServer()

@@ -186,6 +186,7 @@ func TestStripeRemainsOfAnOpening(t *testing.T) {
 func TestStripeKeyInUse(t *testing.T) {
 	t.Parallel()
 	a := newStripeAttempt(t)
+	a.pay = client.NewStripe(a.url, stripeKey, 30*time.Second, quiet) // the first is to wait, and not to give up
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	a.slow = func(r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/confirm") {
