@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -258,8 +259,7 @@ func anAddress(body any) func(scene) request {
 
 // aCart is a guest's, by its token.
 func aCart(t *testing.T, s *shop.Shop) string {
-	line := shop.Item{ProductID: s.NewProduct(t, 5, 100).ID, Quantity: 1}
-	a := patiently(t, func() *shop.Answer { return s.Stranger(t).Post("/cart/items", line) })
+	a := s.Stranger(t).Post("/cart/items", shop.Item{ProductID: s.NewProduct(t, 5, 100).ID, Quantity: 1})
 	shop.Want[shop.Cart](t, http.StatusOK, a)
 	return a.Header.Get("X-Cart-Token")
 }
@@ -309,11 +309,14 @@ func anEndpoint(body any) func(scene) request {
 	}
 }
 
-// aDelivery is of the creation of an order, to an endpoint that nothing more is sent to: nothing changes by itself afterwards.
+// somebodyThere takes all that it is sent, as long as there are tests: also of an order of another test, which comes late.
+var somebodyThere = sync.OnceValue(func() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+})
+
+// aDelivery is of the creation of an order, to an endpoint that nothing more is sent to, but for what is on its way: see sent.
 func aDelivery(c scene) request {
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-	c.t.Cleanup(receiver.Close)
-	endpoint := c.s.NewEndpoint(c.t, receiver.URL, "order.created")
+	endpoint := c.s.NewEndpoint(c.t, somebodyThere().URL, "order.created")
 	anOrder(nil)(c)
 	change := map[string]any{"events": []string{"order.refunded"}}
 	shop.Want[shop.Endpoint](c.t, http.StatusOK, c.s.Admin(c.t).Do(http.MethodPatch, "/webhook-endpoints/"+endpoint.ID, change))
@@ -328,6 +331,25 @@ func aDelivery(c scene) request {
 		return nil
 	})
 	return request{id: endpoint.ID, item: deliveries[0].ID}
+}
+
+// sent waits until nothing waits to be sent, which would change by itself.
+func sent(t *testing.T, s *shop.Shop) {
+	t.Helper()
+	shop.Await(t, 10*time.Second, func() error {
+		endpoints := shop.Want[shop.Page[shop.Endpoint]](t, http.StatusOK, s.Admin(t).Get("/webhook-endpoints?page_size=100"))
+		if endpoints.NextPageToken != "" {
+			t.Fatal("there are more endpoints than a page has")
+		}
+		for _, endpoint := range endpoints.Items {
+			for _, d := range s.Deliveries(t, endpoint.ID) {
+				if d.Status == "pending" {
+					return fmt.Errorf("delivery %+v", d)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // cell is one of the matrix.
@@ -373,9 +395,10 @@ func TestAuthorization(t *testing.T) {
 	each(t, "what is refused is there", refused, func(t *testing.T, c *cell) {
 		c.request = c.decided.ask(scene{t, s, c.me.For(t), c.owner.For(t)})
 	})
+	sent(t, s)
 	before := s.State(t)
 	each(t, "refused", refused, func(t *testing.T, c *cell) {
-		shop.WantProblem(t, c.want, refusalCodes[c.want], c.send(t, c.me.For(t)))
+		shop.WantProblem(t, c.want, refusalCodes[c.want], c.send(c.me.For(t)))
 	})
 	for _, change := range before.Changes(s.State(t)) {
 		t.Errorf("refused, and yet: %s", change)
@@ -387,7 +410,7 @@ func TestAuthorization(t *testing.T) {
 			me = s.NewUser(t, shop.PrincipalOf(t, me.Token).Role)
 		}
 		c.request = c.decided.ask(scene{t, s, me, c.owner.For(t)})
-		if a := c.send(t, me); a.Status < http.StatusOK || a.Status >= http.StatusMultipleChoices {
+		if a := c.send(me); a.Status < http.StatusOK || a.Status >= http.StatusMultipleChoices {
 			t.Errorf("let in, and yet: %s", a)
 		}
 	})
@@ -468,13 +491,8 @@ func each(t *testing.T, name string, cells [][]*cell, run func(*testing.T, *cell
 	}
 }
 
-// patience is how long a request is repeated that was answered 503: a machine on which several shops start is too busy for a moment, as
-// the answer says, and who may do what is not told by that.
-const patience = 10 * time.Second
-
 // send sends the request of a cell.
-func (c *cell) send(t *testing.T, me *shop.Customer) *shop.Answer {
-	t.Helper()
+func (c *cell) send(me *shop.Customer) *shop.Answer {
 	path := c.operation.path
 	if c.request.item != "" {
 		path = strings.NewReplacer("{item_id}", c.request.item, "{delivery_id}", c.request.item).Replace(path)
@@ -487,17 +505,5 @@ func (c *cell) send(t *testing.T, me *shop.Customer) *shop.Answer {
 	if c.visitor == "guest" {
 		headers = append(slices.Clone(headers), "X-Cart-Token: "+c.cart)
 	}
-	return patiently(t, func() *shop.Answer { return me.Do(c.operation.method, path, c.request.body, headers...) })
-}
-
-// patiently returns the first answer to a request that is not 503.
-func patiently(t *testing.T, ask func() *shop.Answer) (a *shop.Answer) {
-	t.Helper()
-	shop.Await(t, patience, func() error {
-		if a = ask(); a.Status == http.StatusServiceUnavailable {
-			return fmt.Errorf("%s", a)
-		}
-		return nil
-	})
-	return a
+	return me.Do(c.operation.method, path, c.request.body, headers...)
 }

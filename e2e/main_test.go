@@ -25,9 +25,8 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// Most tests wait for the shop most of the time: more of them than processors can run at once. With eight on two, the shop told
-	// somebody to come again later about once in two runs.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	// Most tests wait for the shop most of the time: more of them than processors can run at once.
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		return failed(err)
 	}
 	remove, err := shop.Build(ctx, os.Stderr)

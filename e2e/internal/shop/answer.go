@@ -145,6 +145,9 @@ func (a *Answer) conventions(sent *http.Request) error {
 		return fmt.Errorf("it says %q", leak)
 	}
 	for name, values := range a.Header {
+		if name == "X-Cart-Token" {
+			continue // random letters say anything once in a while
+		}
 		if leak := leaks.FindString(strings.Join(values, ",")); leak != "" {
 			return fmt.Errorf("the header field %s says %q", name, leak)
 		}
