@@ -122,6 +122,8 @@ var (
 	code = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	// sane are the request ids of clients that are kept.
 	sane = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+	// cartToken is what a guest's cart is known by: 33 bytes, of which nobody can tell anything.
+	cartToken = regexp.MustCompile(`^[A-Za-z0-9_-]{44}$`)
 	// leaks are what an answer says when it repeats an internal error, or a secret that it was sent.
 	leaks = regexp.MustCompile(`(?i)SQLSTATE|pq:|relation "|duplicate key|violates |syntax error|\b(select|insert into|update|delete from)\b.*\b(from|set|values|where)\b` + // SQL
 		`|/root/|/tmp/|/usr/|/home/|\.go\b` + // files
@@ -145,10 +147,11 @@ func (a *Answer) conventions(sent *http.Request) error {
 		return fmt.Errorf("it says %q", leak)
 	}
 	for name, values := range a.Header {
-		if name == "X-Cart-Token" {
+		value := strings.Join(values, ",")
+		if name == "X-Cart-Token" && cartToken.MatchString(value) {
 			continue // random letters say anything once in a while
 		}
-		if leak := leaks.FindString(strings.Join(values, ",")); leak != "" {
+		if leak := leaks.FindString(value); leak != "" {
 			return fmt.Errorf("the header field %s says %q", name, leak)
 		}
 	}
